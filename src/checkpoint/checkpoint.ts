@@ -1,0 +1,22 @@
+/** What every checkpoint reader offers: names, shapes and dtypes at once, tensors one at a time. */
+
+import type { LazyTensor } from '../graph/lazy-tensor.js';
+
+/** How a checkpoint lies on disk. */
+export type CheckpointFormat = 'safetensors' | 'torch' | 'orbax';
+
+/**
+ * An opened checkpoint. Nothing but headers has been read, and nothing in it is ever executed.
+ *
+ * Tensor names are the file's own: for Orbax the tree path joined by `.` (`blocks.0.rg_lru.a_param`), with any outer
+ * `params` kept. Renaming into DeepMind's Flax names is the name maps' work.
+ */
+export interface Checkpoint {
+  readonly format: CheckpointFormat;
+  /** The file or folder that was opened. */
+  readonly path: string;
+  /** Absolute paths of every file that holds tensors or says where they are: what the manifest hashes. */
+  readonly files: readonly string[];
+  readonly tensors: ReadonlyMap<string, LazyTensor>;
+  close(): Promise<void>;
+}

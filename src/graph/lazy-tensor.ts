@@ -1,0 +1,14 @@
+/** A tensor that is read only when it is written: the one form in which weights travel from a checkpoint to a model file. */
+
+import type { DType, Shape } from './dtype.js';
+
+/** A stored tensor whose bytes come on demand, in order, and never all at once unless a transformation needs them. */
+export interface LazyTensor {
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /**
+   * The elements in row-major order, little-endian, in pieces of at most a few MiB, each a whole number of elements.
+   * A piece is the receiver's until it asks for the next one: the reader may then reuse the memory.
+   */
+  read(): AsyncIterable<Uint8Array>;
+}
