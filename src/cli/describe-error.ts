@@ -1,0 +1,166 @@
+/** Turns whatever was thrown into a failure for people: a code, a sentence, a hint, an exit code. */
+
+import { InputError, type RecgemmaError, UnavailableError, UsageError } from '../errors.js';
+import { closest } from './suggest.js';
+
+/** An error as it is reported; `code`, `message`, `hint` and `details` are also its JSON form. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+  readonly exitCode: number;
+  readonly stack: string | undefined;
+}
+
+/** What our own errors look like. By shape and not by class, for the bundle and the library each have their own copy. */
+interface OwnError extends Error {
+  readonly code: string;
+  readonly exitCode: number;
+  readonly hint?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+function isOwnError(error: Error): error is OwnError {
+  return (
+    'code' in error &&
+    typeof error.code === 'string' &&
+    'exitCode' in error &&
+    typeof error.exitCode === 'number'
+  );
+}
+
+/** Whether `error` is an InterruptedError of this or another copy of the library. */
+export function isInterruption(error: unknown): boolean {
+  return error instanceof Error && isOwnError(error) && error.code === 'interrupted';
+}
+
+/** Describes anything that was thrown. An error that nobody foresaw is called what it is: a bug. */
+export function describeError(thrown: unknown): Failure {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const known = isOwnError(error) ? error : (usageError(error) ?? systemError(error));
+  const stack = stackOf(error);
+  if (known === undefined) {
+    return {
+      code: 'failed',
+      message: `This is a bug in recgemma: ${error.name}: ${error.message}`,
+      hint: 'Run again with --debug for the stack trace, and please report it.',
+      details: undefined,
+      exitCode: 1,
+      stack,
+    };
+  }
+  const { code, hint, details, exitCode } = known;
+  return { code, message: withoutParserNoise(known.message), hint, details, exitCode, stack };
+}
+
+/** The stack and those of its causes. */
+function stackOf(error: Error): string | undefined {
+  const cause = error.cause instanceof Error ? stackOf(error.cause) : undefined;
+  return cause === undefined ? error.stack : `${error.stack}\nCaused by: ${cause}`;
+}
+
+/** What oclif's parser adds around the message of an error that a flag's own parser threw. */
+function withoutParserNoise(message: string): string {
+  return message.replace(/^Parsing --\S+ \n\t/, '').replace(/\nSee more help with --help$/, '');
+}
+
+/** What oclif's parse errors carry, as far as it is used here. */
+interface ParserError extends Error {
+  readonly oclif?: unknown;
+  readonly flags?: readonly string[];
+  readonly args?: readonly (string | { readonly name: string })[];
+  readonly parse?: {
+    readonly input?: {
+      readonly flags?: Readonly<Record<string, { readonly type: string; readonly allowNo?: boolean }>>;
+      readonly context?: { readonly id?: string };
+    };
+  };
+}
+
+/** An error of oclif's parser in our words, or undefined for any other error. */
+function usageError(error: ParserError): UsageError | undefined {
+  if (error.oclif === undefined) return undefined;
+  const input = error.parse?.input;
+  const help = `See recgemma ${input?.context?.id ?? '<command>'} --help.`;
+  const options = { hint: help, cause: error };
+
+  const unknown = error.flags;
+  if (unknown !== undefined) {
+    const known = Object.entries(input?.flags ?? {}).flatMap(([name, flag]) =>
+      flag.allowNo === true ? [`--${name}`, `--no-${name}`] : [`--${name}`],
+    );
+    const near = closest(unknown[0] ?? '', known);
+    return new UsageError(`There is no flag ${unknown.join(', ')}.`, {
+      ...options,
+      hint: near === undefined ? help : `Did you mean ${near}? ${help}`,
+      details: { flags: unknown, ...(near === undefined ? {} : { suggestion: near }) },
+    });
+  }
+
+  const names = error.args?.map((arg) => (typeof arg === 'string' ? arg : arg.name.toUpperCase()));
+  if (names !== undefined && error.message.startsWith('Missing')) {
+    return new UsageError(`Missing argument: ${names.join(', ')}.`, {
+      ...options,
+      details: { missing: names },
+    });
+  }
+  if (names !== undefined && error.message.startsWith('Unexpected')) {
+    return new UsageError(`Unexpected argument: ${names.join(' ')}.`, {
+      ...options,
+      details: { unexpected: names },
+    });
+  }
+  const message = withoutParserNoise(error.message).replace(/^The following errors? occurred:\s*/, '');
+  return new UsageError(asSentences(message), options);
+}
+
+/** oclif's reasons, one a line and without full stops, as sentences. */
+function asSentences(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.map((line) => (/[.!?]$/.test(line) ? line : `${line}.`)).join(' ');
+}
+
+/** Failures of the machine rather than of us, by Node's error code: what each means. */
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk is full',
+  EDQUOT: 'The disk quota is used up',
+  ENOMEM: 'There is not enough memory',
+  EMFILE: 'Too many files are open',
+  ENOTFOUND: 'The network cannot be reached',
+  EAI_AGAIN: 'The network cannot be reached',
+  ECONNREFUSED: 'The connection was refused',
+  ECONNRESET: 'The connection was lost',
+  ETIMEDOUT: 'The connection timed out',
+  EACCES: 'Permission denied',
+  EPERM: 'Permission denied',
+  EROFS: 'The file system is read-only',
+};
+
+/** Those that say that a path given to us is not what it should be. */
+const PATH_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'There is no such file or folder',
+  ENOTDIR: 'This is not a folder',
+  EISDIR: 'This is a folder, not a file',
+};
+
+interface SystemError extends Error {
+  readonly code?: unknown;
+  readonly path?: unknown;
+}
+
+/** An error of the system or of a connection in our words, or undefined for any other error. */
+function systemError(error: SystemError): RecgemmaError | undefined {
+  if (error.message === 'fetch failed' && error.cause instanceof Error) return systemError(error.cause);
+  if (error instanceof RangeError && error.message.includes('allocation failed')) {
+    return new UnavailableError(`There is not enough memory: ${error.message}.`, { cause: error });
+  }
+  const code = typeof error.code === 'string' ? error.code : '';
+  const context = { cause: error, details: { system: code } };
+  if (code in PATH_ERRORS && typeof error.path === 'string') {
+    return new InputError(`${PATH_ERRORS[code]}: ${error.path}`, context);
+  }
+  return code in SYSTEM_ERRORS
+    ? new UnavailableError(`${SYSTEM_ERRORS[code]}: ${error.message}.`, context)
+    : undefined;
+}
