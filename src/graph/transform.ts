@@ -1,0 +1,211 @@
+/** Tensors made from tensors without reading them yet: casts, transposes, stacks and merges, each piece by piece where it can. */
+
+import { RecgemmaError } from '../errors.js';
+import { castPiece } from './cast.js';
+import { type DType, elementCount, itemBytes, type Shape, tensorBytes } from './dtype.js';
+import type { LazyTensor } from './lazy-tensor.js';
+
+/** Output is made in pieces of about this many bytes: large enough for fast system calls, small enough for the caches. */
+const PIECE_BYTES = 4 << 20;
+
+/** The same elements as another floating dtype; widening is exact, and narrowing is not offered. */
+export function castTensor(tensor: LazyTensor, dtype: DType): LazyTensor {
+  if (tensor.dtype === dtype) return tensor;
+  const cast = castPiece(tensor.dtype, dtype);
+  return {
+    dtype,
+    shape: tensor.shape,
+    async *read() {
+      for await (const piece of tensor.read()) yield cast(piece);
+    },
+  };
+}
+
+/** The same bytes under another shape of equally many elements. */
+export function reshapeTensor(tensor: LazyTensor, shape: Shape): LazyTensor {
+  if (elementCount(tensor.shape) !== elementCount(shape)) {
+    throw new RecgemmaError('failed', `cannot reshape [${tensor.shape.join(', ')}] to [${shape.join(', ')}]`);
+  }
+  return { dtype: tensor.dtype, shape, read: () => tensor.read() };
+}
+
+/** Swaps the first two axes: `[a, b, …]` to `[b, a, …]`. Holds the whole tensor, in its own dtype, while it is read. */
+export function swapAxes(tensor: LazyTensor): LazyTensor {
+  const [a = 1, b = 1, ...rest] = tensor.shape;
+  const inner = elementCount(rest) * itemBytes(tensor.dtype);
+  return {
+    dtype: tensor.dtype,
+    shape: [b, a, ...rest],
+    async *read() {
+      const source = await collect(tensor);
+      const step = Math.max(1, Math.floor(PIECE_BYTES / (a * inner)));
+      const band = new Uint8Array(Math.min(step, b) * a * inner);
+      for (let start = 0; start < b; start += step) {
+        const count = Math.min(step, b - start);
+        const target = band.subarray(0, count * a * inner);
+        transposeBand(source, target, { rows: a, columns: b, itemBytes: inner, start, count });
+        yield target;
+      }
+    },
+  };
+}
+
+/** Several tensors of one shape as one with a new first axis. */
+export function stackTensors(tensors: readonly LazyTensor[]): LazyTensor {
+  const parts = alike(tensors);
+  return {
+    dtype: parts[0].dtype,
+    shape: [parts.length, ...parts[0].shape],
+    async *read() {
+      for (const tensor of parts) yield* tensor.read();
+    },
+  };
+}
+
+/** Tensors that differ only in their last axis, side by side: `[…, a]` and `[…, b]` to `[…, a + b]`. */
+export function mergeColumns(tensors: readonly LazyTensor[]): LazyTensor {
+  const parts = alike(tensors);
+  const first = parts[0];
+  if (parts.length === 1) return first;
+  const columns = parts.map((tensor) => tensor.shape.at(-1)!);
+  const width = columns.reduce((sum, count) => sum + count, 0);
+  const rows = elementCount(first.shape.slice(0, -1));
+  const size = itemBytes(first.dtype);
+  return {
+    dtype: first.dtype,
+    shape: [...first.shape.slice(0, -1), width],
+    async *read() {
+      const readers = parts.map((tensor) => new ByteReader(tensor.read()));
+      const step = Math.max(1, Math.floor(PIECE_BYTES / (width * size)));
+      const band = new Uint8Array(Math.min(step, rows) * width * size);
+      for (let start = 0; start < rows; start += step) {
+        const count = Math.min(step, rows - start);
+        let offset = 0;
+        for (const [i, reader] of readers.entries()) {
+          await reader.scatter(band, {
+            offset,
+            runBytes: columns[i]! * size,
+            strideBytes: width * size,
+            runs: count,
+          });
+          offset += columns[i]! * size;
+        }
+        yield band.subarray(0, count * width * size);
+      }
+    },
+  };
+}
+
+/** A tensor whose bytes are already in memory. */
+export function memoryTensor(dtype: DType, shape: Shape, bytes: Uint8Array): LazyTensor {
+  return {
+    dtype,
+    shape,
+    async *read() {
+      yield bytes;
+    },
+  };
+}
+
+/** All bytes of a tensor in one array. */
+export async function collect(tensor: LazyTensor): Promise<Uint8Array> {
+  const bytes = new Uint8Array(tensorBytes(tensor.dtype, tensor.shape));
+  let at = 0;
+  for await (const piece of tensor.read()) {
+    bytes.set(piece, at);
+    at += piece.byteLength;
+  }
+  if (at !== bytes.byteLength) {
+    throw new RecgemmaError('failed', `a tensor gave ${at} of ${bytes.byteLength} bytes`);
+  }
+  return bytes;
+}
+
+/** The tensors as they are where all have one dtype, else all as float32. */
+function alike(tensors: readonly LazyTensor[]): [LazyTensor, ...LazyTensor[]] {
+  const [first, ...rest] = tensors;
+  if (!first) throw new RecgemmaError('failed', 'nothing to put together');
+  if (rest.every((tensor) => tensor.dtype === first.dtype)) return [first, ...rest];
+  return [castTensor(first, 'float32'), ...rest.map((tensor) => castTensor(tensor, 'float32'))];
+}
+
+interface Band {
+  /** Rows and columns of the source, and bytes of one of its elements (or runs of elements). */
+  readonly rows: number;
+  readonly columns: number;
+  readonly itemBytes: number;
+  /** First source column of the band, and how many. */
+  readonly start: number;
+  readonly count: number;
+}
+
+/** Writes columns `start … start + count` of the source as rows of the target. */
+function transposeBand(source: Uint8Array, target: Uint8Array, band: Band): void {
+  if (band.itemBytes === 2) {
+    transposeItems(new Uint16Array(source.buffer), new Uint16Array(target.buffer), band);
+  } else if (band.itemBytes === 4) {
+    transposeItems(new Uint32Array(source.buffer), new Uint32Array(target.buffer), band);
+  } else {
+    const { rows, columns, itemBytes: size, start, count } = band;
+    for (let c = 0; c < count; c++) {
+      for (let r = 0; r < rows; r++) {
+        const from = (r * columns + start + c) * size;
+        target.set(source.subarray(from, from + size), (c * rows + r) * size);
+      }
+    }
+  }
+}
+
+/** Rows that are transposed together: a tile of 32 x 32 four-byte items and its transpose fit in the first-level cache. */
+const TILE = 32;
+
+function transposeItems<A extends Uint16Array | Uint32Array>(source: A, target: A, band: Band): void {
+  const { rows, columns, start, count } = band;
+  for (let r0 = 0; r0 < rows; r0 += TILE) {
+    const r1 = Math.min(r0 + TILE, rows);
+    for (let c0 = 0; c0 < count; c0 += TILE) {
+      const c1 = Math.min(c0 + TILE, count);
+      for (let c = c0; c < c1; c++) {
+        let to = c * rows + r0;
+        let from = r0 * columns + start + c;
+        for (let r = r0; r < r1; r++, from += columns) target[to++] = source[from]!;
+      }
+    }
+  }
+}
+
+/** Takes bytes out of a stream of pieces in runs of any length. */
+class ByteReader {
+  readonly #pieces: AsyncIterator<Uint8Array>;
+  #piece: Uint8Array = new Uint8Array(0);
+  #at = 0;
+
+  constructor(pieces: AsyncIterable<Uint8Array>) {
+    this.#pieces = pieces[Symbol.asyncIterator]();
+  }
+
+  /** Copies `runs` runs of `runBytes` each from the stream to `target`, `strideBytes` apart, from `offset` on. */
+  async scatter(
+    target: Uint8Array,
+    layout: { offset: number; runBytes: number; strideBytes: number; runs: number },
+  ): Promise<void> {
+    for (let run = 0; run < layout.runs; run++) {
+      let to = layout.offset + run * layout.strideBytes;
+      const end = to + layout.runBytes;
+      while (to < end) {
+        if (this.#at === this.#piece.byteLength) await this.#next();
+        const count = Math.min(end - to, this.#piece.byteLength - this.#at);
+        target.set(this.#piece.subarray(this.#at, this.#at + count), to);
+        this.#at += count;
+        to += count;
+      }
+    }
+  }
+
+  async #next(): Promise<void> {
+    const { value, done } = await this.#pieces.next();
+    if (done) throw new RecgemmaError('failed', 'a tensor ended before its shape was filled');
+    this.#piece = value;
+    this.#at = 0;
+  }
+}

@@ -1,0 +1,63 @@
+/** What a family of models must offer so that everything else can convert, run and describe it without knowing it. */
+
+import type { LazyTensor } from '../graph/lazy-tensor.js';
+import type { Scope } from '../graph/scope.js';
+import type { LogitsForm } from './layers/head.js';
+import type { SourceLayout } from './source-layout.js';
+import type { StateTensor } from './state-tensor.js';
+
+export type { LogitsForm } from './layers/head.js';
+export type { SourceLayout } from './source-layout.js';
+
+/** What is known of a checkpoint besides its tensors. */
+export interface ConfigInputs {
+  /** Hugging Face's `config.json`, parsed, where there is one. */
+  readonly huggingFace?:
+    | { readonly path: string; readonly json: Readonly<Record<string, unknown>> }
+    | undefined;
+  /** A `--model-config` file, parsed. */
+  readonly modelConfig?:
+    | { readonly path: string; readonly json: Readonly<Record<string, unknown>> }
+    | undefined;
+  readonly preset?: string | undefined;
+  readonly attentionWindow?: number | undefined;
+}
+
+/** A model of which everything but the weights' bytes is known. */
+export interface PreparedModel {
+  readonly family: string;
+  /** The configuration in the family's own published field names. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Hugging Face's `config.json`, so that other tools know the model. */
+  readonly huggingFaceConfig: Readonly<Record<string, unknown>>;
+  readonly vocabSize: number;
+  readonly state: readonly StateTensor[];
+  /** What the user should know of how the config came about. */
+  readonly notes: readonly string[];
+  /** The weights under the names that {@link PreparedModel.build} asks for. */
+  readonly tensors: ReadonlyMap<string, LazyTensor>;
+  /** The checkpoint's own name of a weight, for messages. */
+  readonly sourceName: (path: string) => string;
+  /** Stored copies that must equal the weight at `path`, because the model has only one. */
+  readonly tied: readonly { readonly name: string; readonly tensor: LazyTensor; readonly path: string }[];
+  /** Builds the model into the scope's graph. */
+  build(m: Scope, logits: LogitsForm): void;
+}
+
+/** One family of models. */
+export interface ModelFamily {
+  readonly name: string;
+  /** Names that `--preset` takes. */
+  readonly presets: readonly string[];
+  /** Whose names the tensors have, or undefined where they are not this family's. */
+  detectLayout(names: Iterable<string>): SourceLayout | undefined;
+  /**
+   * Renames the tensors and settles the config.
+   * @throws InputError where sources contradict each other, UsageError where something is left unsaid.
+   */
+  prepare(
+    layout: SourceLayout,
+    tensors: ReadonlyMap<string, LazyTensor>,
+    inputs: ConfigInputs,
+  ): PreparedModel;
+}

@@ -1,0 +1,100 @@
+/** Local multi-query attention over a ring of keys and values (Griffin paper, section 2.3; recurrentgemma/jax/modules.py). */
+
+import type { Value } from '../../graph/graph.js';
+import type { Scope } from '../../graph/scope.js';
+import { dense, linear, mergedLinear } from '../layers/linear.js';
+import type { LayerState } from '../layers/model-state.js';
+import { applyRope, type RopeTable, ropeTable } from '../layers/rope.js';
+import type { Sequence } from '../layers/sequence.js';
+import { type GriffinConfig, headDim } from './config.js';
+
+/** What every attention block of one call shares. */
+export interface AttentionContext {
+  readonly rope: RopeTable;
+  /** 0 where a query sees a key, and so low elsewhere that its weight is exactly 0; float32 `[batch, time, 1, cached+time]`. */
+  readonly mask: Value;
+}
+
+/** DeepMind's value for a masked score (recurrentgemma/jax/modules.py); close to float32's lowest. */
+const MASKED_SCORE = -2.3819763e38;
+
+/** Works out {@link AttentionContext} once for all layers. */
+export function attentionContext(m: Scope, config: GriffinConfig, sequence: Sequence): AttentionContext {
+  return {
+    // Griffin rotates the first half of each head only.
+    rope: ropeTable(m.at('rope'), sequence.positions, headDim(config) / 2),
+    mask: windowMask(m.at('mask'), config.attentionWindowSize, sequence),
+  };
+}
+
+/**
+ * A query at position q sees the keys at q - window to q: itself and `window` before it, as DeepMind's code does. (Hugging
+ * Face's sees one fewer.) The ring's slot s holds the last position below num_tokens that is s modulo the window.
+ */
+function windowMask(m: Scope, window: number, { positions, numTokens }: Sequence): Value {
+  const newest = m.unsqueeze(m.sub(numTokens, 1), 1);
+  const age = m.mod(m.sub(newest, m.range('cached')), window);
+  const keys = m.unsqueeze(m.concat([m.sub(newest, age), positions], 1), 1);
+  const queries = m.unsqueeze(positions, 2);
+
+  const written = m.lessOrEqual(0, keys);
+  const past = m.lessOrEqual(keys, queries);
+  const near = m.lessOrEqual(m.sub(queries, window), keys);
+  const hidden = m.sub(1, m.cast(m.and(m.and(written, past), near), 'float32'));
+  return m.unsqueeze(m.mul(hidden, MASKED_SCORE), 2);
+}
+
+/** The attention block: `[batch, time, width]` to the same. Only the new keys and values leave; the caller writes the ring. */
+export function localAttention(
+  m: Scope,
+  config: GriffinConfig,
+  x: Value,
+  { rope, mask }: AttentionContext,
+  state: LayerState,
+): Value {
+  const { width, numHeads } = config;
+  const size = headDim(config);
+  const [batch, time] = x.axes as [string, string];
+  const rows = `${numHeads}*${time}`;
+
+  const projections = ['proj_q', 'proj_k', 'proj_v'].map((name, i) =>
+    dense(m, name, width, i === 0 ? numHeads * size : size, { bias: false }),
+  );
+  const [q, k, v] = mergedLinear(m.at('proj_qkv'), x, projections);
+  const queries = applyRope(m, m.mul(m.reshape(q!, [batch, time, numHeads, size]), size ** -0.5), rope);
+  const newKeys = applyRope(m, m.reshape(k!, [batch, time, 1, size]), rope);
+  const newValues = m.reshape(v!, [batch, time, 1, size]);
+  const keys = exchange(m, 'key', newKeys, state);
+  const values = exchange(m, 'value', newValues, state);
+
+  // With one key head, all heads of a sequence are the rows of one product, which reads the ring once and in place.
+  const flatQueries = m.reshape(queries, [batch, rows, size]);
+  const scores = m.concat(
+    [keys.cached, keys.fresh].map((key) => m.matmul(flatQueries, m.transpose(key, [0, 2, 1]))),
+    2,
+  );
+  const masked = m.add(m.reshape(scores, [batch, time, numHeads, `cached+${time}`]), mask);
+  const weights = m.reshape(m.softmax(masked), [batch, rows, `cached+${time}`]);
+  const [cachedWeights, freshWeights] = m.split(weights, ['cached', time]);
+  const mixed = m.add(m.matmul(cachedWeights!, values.cached), m.matmul(freshWeights!, values.fresh));
+  return linear(
+    m.at('proj_final'),
+    m.reshape(mixed, [batch, time, width]),
+    dense(m, 'proj_final', width, width),
+  );
+}
+
+/** Takes the ring in and gives the new rows out, both `[batch, slots, 1, head_dim]`; returns them without the head axis. */
+function exchange(
+  m: Scope,
+  what: 'key' | 'value',
+  fresh: Value,
+  state: LayerState,
+): { cached: Value; fresh: Value } {
+  const [batch, time, , size] = fresh.axes as [string, string, 1, number];
+  state.after(what, fresh);
+  return {
+    cached: m.reshape(state.before(what), [batch, 'cached', size]),
+    fresh: m.reshape(fresh, [batch, time, size]),
+  };
+}

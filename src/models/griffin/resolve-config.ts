@@ -1,0 +1,112 @@
+/** Puts a Griffin's configuration together from all its sources; where two contradict each other, both are named. */
+
+import { InputError, UsageError } from '../../errors.js';
+import { fieldName, type GriffinConfig, validateGriffinConfig } from './config.js';
+import type { ConfigSource } from './config-sources.js';
+import { GRIFFIN_PRESETS } from './presets.js';
+
+/** A config, and what the user should know of how it came about. */
+export interface ResolvedConfig {
+  readonly config: GriffinConfig;
+  readonly notes: readonly string[];
+}
+
+const FIELDS = [
+  'vocabSize',
+  'width',
+  'mlpExpandedWidth',
+  'numHeads',
+  'lruWidth',
+  'blockTypes',
+  'embeddingsScaleBySqrtDim',
+  'attentionWindowSize',
+  'logitsSoftCap',
+] as const satisfies readonly (keyof GriffinConfig)[];
+
+/**
+ * Merges the sources; each field may come from several, which must then agree. What no source says is taken from the published
+ * model whose shapes are all the same, where there is one.
+ * @param window `--attention-window`, which overrides every source.
+ * @throws InputError for a contradiction, UsageError where something is left unsaid.
+ */
+export function resolveGriffinConfig(sources: readonly ConfigSource[], window?: number): ResolvedConfig {
+  const overridden = window === undefined ? sources : sources.map(withoutWindow);
+  const override =
+    window === undefined ? [] : [{ label: '--attention-window', values: { attentionWindowSize: window } }];
+  const said = merge([...overridden, ...override]);
+  const merged = { ...unusedFields(said), ...said };
+  const preset = missingFields(merged).length > 0 ? matchingPreset(merged) : undefined;
+  const config = preset ? { ...GRIFFIN_PRESETS[preset], ...merged } : merged;
+
+  const missing = missingFields(config);
+  if (missing.length > 0) {
+    throw new UsageError(`The checkpoint does not say its ${missing.map(fieldName).join(', ')}.`, {
+      hint: `Name a published model with --preset (${Object.keys(GRIFFIN_PRESETS).join(', ')}), or give the values with --model-config FILE.json, for example {"attention_window_size": 2048, "logits_soft_cap": 30, "embeddings_scale_by_sqrt_dim": true}.`,
+      details: { missing: missing.map(fieldName) },
+    });
+  }
+  const notes = preset
+    ? [`The shapes are those of ${preset}; its window, soft cap and embedding scale are used.`]
+    : [];
+  return { config: validateGriffinConfig(config as GriffinConfig), notes };
+}
+
+/** A preset as a source. @throws UsageError for a name that is not one. */
+export function presetSource(name: string): ConfigSource {
+  const preset = Object.hasOwn(GRIFFIN_PRESETS, name) ? GRIFFIN_PRESETS[name] : undefined;
+  if (preset) return { label: `preset ${name}`, values: preset };
+  throw new UsageError(`There is no preset "${name}".`, {
+    hint: `Presets: ${Object.keys(GRIFFIN_PRESETS).join(', ')}.`,
+  });
+}
+
+/** A Hawk has no attention and so no window, an all-attention model no RG-LRU; nothing looks at these values. */
+function unusedFields({ blockTypes, width }: Partial<GriffinConfig>): Partial<GriffinConfig> {
+  return {
+    ...(blockTypes?.includes('attention') === false && { attentionWindowSize: 1 }),
+    ...(blockTypes?.includes('recurrent') === false && width !== undefined && { lruWidth: width }),
+  };
+}
+
+function withoutWindow(source: ConfigSource): ConfigSource {
+  const { attentionWindowSize: _, ...values } = source.values;
+  return { label: source.label, values };
+}
+
+function merge(sources: readonly ConfigSource[]): Partial<GriffinConfig> {
+  const contradictions: string[] = [];
+  const merged = FIELDS.flatMap((field) => {
+    const speaking = sources.filter(({ values }) => values[field] !== undefined);
+    const first = speaking[0];
+    const other = speaking.find(({ values }) => print(values[field]) !== print(first?.values[field]));
+    if (first && other) {
+      contradictions.push(
+        `${fieldName(field)} is ${print(first.values[field])} in ${first.label} but ${print(other.values[field])} in ${other.label}`,
+      );
+    }
+    return first ? [[field, first.values[field]]] : [];
+  });
+  if (contradictions.length > 0) {
+    throw new InputError(`The configuration contradicts itself: ${contradictions.join('; ')}.`, {
+      details: { contradictions },
+    });
+  }
+  return Object.fromEntries(merged);
+}
+
+function matchingPreset(known: Partial<GriffinConfig>): string | undefined {
+  const shapes = ['width', 'mlpExpandedWidth', 'numHeads', 'lruWidth', 'blockTypes'] as const;
+  return Object.entries(GRIFFIN_PRESETS).find(([, preset]) =>
+    shapes.every((field) => print(preset[field]) === print(known[field])),
+  )?.[0];
+}
+
+function missingFields(config: Partial<GriffinConfig>): string[] {
+  return FIELDS.filter((field) => config[field] === undefined);
+}
+
+function print(value: unknown): string {
+  return Array.isArray(value)
+    ? `${value.length} blocks ${value.map((type) => String(type)[0]).join('')}`
+    : String(value);
+}

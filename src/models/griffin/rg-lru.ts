@@ -1,0 +1,72 @@
+/** The real-gated linear recurrent unit (Griffin paper, section 2.4; recurrentgemma/jax/layers.py, RGLRU). Float32 whatever the precision. */
+
+import type { Value } from '../../graph/graph.js';
+import type { Scope } from '../../graph/scope.js';
+import { mergeColumns } from '../../graph/transform.js';
+import type { LayerState } from '../layers/model-state.js';
+import type { Sequence } from '../layers/sequence.js';
+import type { GriffinConfig } from './config.js';
+
+/** The constant c of the paper, by which the recurrence gate scales the decay. */
+const C = 8;
+
+/** What every RG-LRU of one call shares. */
+export interface RecurrenceSteps {
+  /** The factor on the gated decay: -c, and 0 at padding, where a = 1 and the input vanishes. float32 `[batch, time, 1]`. */
+  readonly decay: Value;
+  /** Added to log a: so low at position 0 that a = 0 exactly, and the input's factor 1. float32 `[batch, time, 1]`. */
+  readonly reset: Value;
+}
+
+/** Low enough that exp() gives 0, and that twice it is still a float32. */
+const LOG_OF_ZERO = -1e30;
+
+/** Works out {@link RecurrenceSteps} once for all layers. */
+export function recurrenceSteps(m: Scope, sequence: Sequence): RecurrenceSteps {
+  const first = m.and(m.equal(sequence.positions, 0), sequence.valid);
+  return {
+    decay: m.mul(m.unsqueeze(m.cast(sequence.valid, 'float32'), 2), -C),
+    reset: m.mul(m.unsqueeze(m.cast(first, 'float32'), 2), LOG_OF_ZERO),
+  };
+}
+
+/** `h_t = a_t h_{t-1} + sqrt(1 - a_t^2) (i_t x_t)` over `x` `[batch, time, lru_width]`, carried on in the state. */
+export function rgLru(
+  m: Scope,
+  config: GriffinConfig,
+  x: Value,
+  steps: RecurrenceSteps,
+  state: LayerState,
+): Value {
+  const [inputGate, recurrenceGate] = gates(m, config, x);
+  const softplusA = m.softplus(m.weight('a_param', [config.lruWidth]));
+  const logA = m.add(m.mul(m.mul(recurrenceGate, steps.decay), softplusA), steps.reset);
+  const multiplier = m.sqrt(m.sub(1, m.exp(m.mul(logA, 2))));
+  const input = m.mul(m.mul(x, inputGate), multiplier);
+
+  const [after, y] = m.scan(state.before('recurrent_state'), [m.exp(logA), input], (step, h, [a, gatedX]) => {
+    const next = step.add(step.mul(a!, h), gatedX!);
+    return [next, next];
+  });
+  state.after('recurrent_state', after);
+  return y;
+}
+
+/** Input and recurrence gate, `sigmoid` of a block-diagonal layer each; one product per block serves both. */
+function gates(m: Scope, { numHeads, lruWidth }: GriffinConfig, x: Value): [Value, Value] {
+  const block = lruWidth / numHeads;
+  const [batch, time] = x.axes as [string, string];
+  const named = ['input_gate', 'a_gate'].map((name) => ({
+    w: m.at(name).tensor('w', [numHeads, block, block]),
+    b: m.at(name).tensor('b', [numHeads, block]),
+  }));
+  const w = m.initializer('gates.w', mergeColumns(named.map((gate) => gate.w)));
+  const b = m.initializer('gates.b', mergeColumns(named.map((gate) => gate.b)));
+
+  const blocks = m.transpose(m.reshape(x, [`${batch}*${time}`, numHeads, block]), [1, 0, 2]);
+  const rows = m.add(m.transpose(m.matmul(blocks, w), [1, 0, 2]), b);
+  const [inputGate, recurrenceGate] = m
+    .split(m.sigmoid(rows), [block, block])
+    .map((gate) => m.reshape(gate, [batch, time, lruWidth]));
+  return [inputGate!, recurrenceGate!];
+}

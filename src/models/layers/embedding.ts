@@ -1,0 +1,17 @@
+/** Token embeddings, and the factor that Gemma-like models put on them. */
+
+import type { Value } from '../../graph/graph.js';
+import type { Scope } from '../../graph/scope.js';
+
+/** Rows of `table` `[vocab, width]` for `ids` `[batch, time]`, times `scale`: `[batch, time, width]`. */
+export function embed(m: Scope, table: Value, ids: Value, scale: number): Value {
+  const rows = m.gather(table, ids);
+  return scale === 1 ? rows : m.mul(rows, scale);
+}
+
+/** The nearest bfloat16, ties to even: DeepMind rounds `sqrt(width)` so, whatever the dtype (recurrentgemma/jax/modules.py, Embedder). */
+export function roundToBfloat16(value: number): number {
+  const bits = new Uint32Array(new Float32Array([value]).buffer);
+  bits[0] = (bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer)[0]!;
+}

@@ -1,0 +1,49 @@
+/** The output head: logits of the asked rows only, and what sampling and scoring want of them, so that nobody copies 256000 floats for nothing. */
+
+import type { Value } from '../../graph/graph.js';
+import type { Scope } from '../../graph/scope.js';
+
+/** Which form of logits a model file gives. */
+export type LogitsForm =
+  /** Of the rows that the caller names, with top candidates, a target's logit and the log of the normaliser. */
+  | 'last'
+  /** `logits` `[batch, time, vocab]`, for other tools. */
+  | 'all';
+
+/** What the head needs beside the hidden states. */
+export interface HeadConfig {
+  /** The output matrix `[vocab, width]`; the embedding where they are tied. */
+  readonly table: Value;
+  /** Logits are squeezed into ±cap by `cap * tanh(logits / cap)`; 0 leaves them alone. */
+  readonly softCap: number;
+  readonly form: LogitsForm;
+  /** The last norm, put on the rows that are asked for and on no other. */
+  readonly norm: (x: Value) => Value;
+}
+
+/** Ends a model: declares the head's inputs and outputs for hidden states `x` `[batch, time, width]`. */
+export function outputHead(m: Scope, x: Value, config: HeadConfig): void {
+  const [batch, time, width] = x.axes as [string, string, number];
+  const flat = m.reshape(x, [`${batch}*${time}`, width]);
+  if (config.form === 'all') {
+    const logits = project(m, flat, config);
+    m.graph.output('logits', m.reshape(logits, [batch, time, config.table.axes[0]!]));
+    return;
+  }
+  const rows = m.graph.input('rows', 'int64', ['rows']);
+  const targets = m.graph.input('targets', 'int64', ['rows']);
+  const k = m.graph.input('k', 'int64', [1]);
+
+  const logits = project(m, m.gather(flat, rows), config);
+  const [topLogits, topIds] = m.topK(logits, k, 'k');
+  m.graph.output('top_logits', topLogits);
+  m.graph.output('top_ids', topIds);
+  m.graph.output('target_logit', m.squeezeLast(m.gatherElements(logits, m.unsqueeze(targets, 1))));
+  m.graph.output('log_sum_exp', m.logSumExp(logits));
+  m.graph.output('logits', logits);
+}
+
+function project(m: Scope, x: Value, { table, softCap, norm }: HeadConfig): Value {
+  const logits = m.matmulTransposed(norm(x), table);
+  return softCap ? m.mul(m.tanh(m.div(logits, softCap)), softCap) : logits;
+}

@@ -1,0 +1,37 @@
+/** Rotary position embedding on a part of each head (Griffin rotates the first half; Gemma and Mistral the whole). */
+
+import type { Value } from '../../graph/graph.js';
+import type { Scope } from '../../graph/scope.js';
+
+/** Cosines and sines of every position's angles, float32 `[batch, time, 1, rotated / 2]`. */
+export interface RopeTable {
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+const MAX_WAVELENGTH = 10_000;
+
+/**
+ * The angles `position / 10000^(2 i / rotated)` for i below `rotated / 2`, rounded to float32 at each step as the reference
+ * does (recurrentgemma/jax/modules.py, `_apply_rope`).
+ * @param positions int64 `[batch, time]`.
+ */
+export function ropeTable(m: Scope, positions: Value, rotated: number): RopeTable {
+  const frequencies = Array.from({ length: rotated / 2 }, (_, i) => {
+    const exponent = Math.fround((2 * i) / rotated);
+    return Math.fround(1 / Math.fround(MAX_WAVELENGTH ** exponent));
+  });
+  const position = m.unsqueeze(m.unsqueeze(m.cast(positions, 'float32'), 2), 3);
+  const angles = m.mul(position, m.constant(frequencies, [1, 1, 1, frequencies.length]));
+  return { cos: m.cos(angles), sin: m.sin(angles) };
+}
+
+/** Rotates the first `rotated` elements of each head of `x` `[batch, time, heads, head_dim]`, pairing i with i + rotated / 2. */
+export function applyRope(m: Scope, x: Value, { cos, sin }: RopeTable): Value {
+  const half = cos.axes[3] as number;
+  const rest = (x.axes[3] as number) - 2 * half;
+  const [first, second, ...kept] = m.split(x, rest > 0 ? [half, half, rest] : [half, half]);
+  const rotatedFirst = m.sub(m.mul(first!, cos), m.mul(second!, sin));
+  const rotatedSecond = m.add(m.mul(second!, cos), m.mul(first!, sin));
+  return m.concat([rotatedFirst, rotatedSecond, ...kept], 3);
+}

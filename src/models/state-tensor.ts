@@ -1,0 +1,33 @@
+/** What a model carries from one call to the next, described so that the runtime needs to know no family. */
+
+/** How the runtime carries a state tensor on. */
+export type StateKind =
+  /** The output replaces the input. */
+  | 'carried'
+  /** The output holds new rows only; the row of position p goes into slot `p mod window` of the input. */
+  | 'ring';
+
+/** One state tensor of a model. All zeros is the valid empty state. */
+export interface StateTensor {
+  /** The graph input's name, `past_key_values.{layer}.…`. */
+  readonly input: string;
+  /** The graph output's name, `present.{layer}.…`. */
+  readonly output: string;
+  readonly kind: StateKind;
+  readonly dtype: 'float32';
+  /** Axes of one sequence, without `batch`; of a ring the first is the window. */
+  readonly shape: readonly number[];
+  /** Names of those axes, for people. */
+  readonly axes: readonly string[];
+}
+
+/** The names of a state tensor's graph input and output. */
+export function stateNames(layer: number, what: string): { readonly input: string; readonly output: string } {
+  return { input: `past_key_values.${layer}.${what}`, output: `present.${layer}.${what}` };
+}
+
+/** Bytes that one sequence's state takes when its rings are full. */
+export function stateBytes(tensors: readonly StateTensor[]): number {
+  const float32Bytes = 4;
+  return tensors.reduce((sum, { shape }) => sum + float32Bytes * shape.reduce((a, b) => a * b, 1), 0);
+}
