@@ -145,8 +145,7 @@ function readPlacement(file: RangeFile, name: string, entry: unknown): Placement
   const fields = jsonEntries(entry);
   if (fields === undefined) throw fail('has no description');
   const dtype = DTYPES.get(fields.get('dtype'));
-  if (dtype === undefined)
-    throw fail(`is of type ${quoted(String(fields.get('dtype')))}, which cannot be read`);
+  if (dtype === undefined) throw fail(`is of type ${quoted(fields.get('dtype'))}, which cannot be read`);
   const shape = fields.get('shape');
   if (!isSizes(shape)) throw fail('has a shape that is not a list of sizes');
   const offsets = fields.get('data_offsets');

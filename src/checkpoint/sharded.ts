@@ -87,7 +87,7 @@ function checkShardName(indexPath: string, tensor: string, shard: unknown): stri
   const plain = typeof shard === 'string' && shard !== '' && shard !== '.' && !/[/\\\0]|\.\./.test(shard);
   if (plain) return shard;
   throw new InputError(
-    `${indexPath} puts the tensor ${quoted(tensor)} in ${quoted(String(shard))}, which is not the name of a file beside it.`,
+    `${indexPath} puts the tensor ${quoted(tensor)} in ${quoted(shard)}, which is not the name of a file beside it.`,
     { details: { file: indexPath, tensor } },
   );
 }

@@ -119,6 +119,19 @@ describe('verdicts of the reference implementation', () => {
   }
 });
 
+it('refuses a type that is a list nested 100 000 deep', async () => {
+  const depth = 100_000;
+  const text = `{"a":{"dtype":${'['.repeat(depth)}${']'.repeat(depth)},"shape":[],"data_offsets":[0,0]}}`;
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const path = join(folder, 'nested.safetensors');
+  await writeFile(path, Buffer.concat([length, Buffer.from(text)]));
+  await assert.rejects(openSafetensors(path), {
+    name: 'InputError',
+    message: /"a" .* something that is not text/,
+  });
+});
+
 describe('sharded checkpoints', () => {
   const shard = fixture('safetensors/good.safetensors');
 
