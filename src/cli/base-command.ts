@@ -4,8 +4,9 @@ import { Command, Flags, type Interfaces } from '@oclif/core';
 import { InterruptedError } from '../errors.js';
 import { Console } from './console.js';
 import { isInterruption } from './describe-error.js';
-import { withEnvironment } from './flags.js';
+import { withEnvironment } from './environment.js';
 import { type Interrupts, watchInterrupts } from './interrupts.js';
+import { usageError } from './usage-error.js';
 
 type CommandFlags<T extends typeof Command> = Interfaces.InferredFlags<
   (typeof BaseCommand)['baseFlags'] & T['flags']
@@ -59,12 +60,15 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   override async init(): Promise<void> {
     await super.init();
     const command = this.ctor as T;
-    const { args, flags } = await this.parse({
+    const parsing = this.parse({
       args: withoutStdin(command.args ?? {}),
       flags: withEnvironment(command.flags ?? {}),
       baseFlags: withEnvironment(BaseCommand.baseFlags),
       strict: command.strict,
       ...(command.constraints === undefined ? {} : { constraints: command.constraints }),
+    });
+    const { args, flags } = await parsing.catch((error: unknown) => {
+      throw usageError(error, this.id ?? '');
     });
     this.args = args as CommandArgs<T>;
     this.flags = flags as CommandFlags<T>;

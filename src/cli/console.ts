@@ -120,7 +120,7 @@ export class Console {
     if (this.quiet) return work(() => {});
     const bar =
       this.#live && this.#line === undefined
-        ? await liveBar(this.#stderr, title, totalBytes)
+        ? await liveBar(this.#stderr, title, totalBytes, this.#color.stderr)
         : plainBar((line) => this.note(line), title, totalBytes, this.#now);
     return this.#during(bar, () => work(bar.update));
   }
@@ -133,12 +133,15 @@ export class Console {
   async #during<T>(line: LiveLine, work: () => Promise<T>): Promise<T> {
     const outer = this.#line;
     this.#line = line;
+    const restore = () => line.clear(); // the cursor and line wrapping, should the process end in the middle
+    process.once('exit', restore);
     let succeeded = false;
     try {
       const result = await work();
       succeeded = true;
       return result;
     } finally {
+      process.off('exit', restore);
       line.end(succeeded);
       this.#line = outer;
     }

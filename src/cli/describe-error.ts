@@ -1,7 +1,6 @@
 /** Turns whatever was thrown into a failure for people: a code, a sentence, a hint, an exit code. */
 
 import { InputError, type RecgemmaError, UnavailableError, UsageError } from '../errors.js';
-import { closest } from './suggest.js';
 
 /** An error as it is reported; `code`, `message`, `hint` and `details` are also its JSON form. */
 export interface Failure {
@@ -38,7 +37,7 @@ export function isInterruption(error: unknown): boolean {
 /** Describes anything that was thrown. An error that nobody foresaw is called what it is: a bug. */
 export function describeError(thrown: unknown): Failure {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const known = isOwnError(error) ? error : (usageError(error) ?? systemError(error));
+  const known = isOwnError(error) ? error : (oclifError(error) ?? systemError(error));
   const stack = stackOf(error);
   if (known === undefined) {
     return {
@@ -50,8 +49,8 @@ export function describeError(thrown: unknown): Failure {
       stack,
     };
   }
-  const { code, hint, details, exitCode } = known;
-  return { code, message: withoutParserNoise(known.message), hint, details, exitCode, stack };
+  const { code, message, hint, details, exitCode } = known;
+  return { code, message, hint, details, exitCode, stack };
 }
 
 /** The stack and those of its causes. */
@@ -60,65 +59,11 @@ function stackOf(error: Error): string | undefined {
   return cause === undefined ? error.stack : `${error.stack}\nCaused by: ${cause}`;
 }
 
-/** What oclif's parser adds around the message of an error that a flag's own parser threw. */
-function withoutParserNoise(message: string): string {
-  return message.replace(/^Parsing --\S+ \n\t/, '').replace(/\nSee more help with --help$/, '');
-}
-
-/** What oclif's parse errors carry, as far as it is used here. */
-interface ParserError extends Error {
-  readonly oclif?: unknown;
-  readonly flags?: readonly string[];
-  readonly args?: readonly (string | { readonly name: string })[];
-  readonly parse?: {
-    readonly input?: {
-      readonly flags?: Readonly<Record<string, { readonly type: string; readonly allowNo?: boolean }>>;
-      readonly context?: { readonly id?: string };
-    };
-  };
-}
-
-/** An error of oclif's parser in our words, or undefined for any other error. */
-function usageError(error: ParserError): UsageError | undefined {
-  if (error.oclif === undefined) return undefined;
-  const input = error.parse?.input;
-  const help = `See recgemma ${input?.context?.id ?? '<command>'} --help.`;
-  const options = { hint: help, cause: error };
-
-  const unknown = error.flags;
-  if (unknown !== undefined) {
-    const known = Object.entries(input?.flags ?? {}).flatMap(([name, flag]) =>
-      flag.allowNo === true ? [`--${name}`, `--no-${name}`] : [`--${name}`],
-    );
-    const near = closest(unknown[0] ?? '', known);
-    return new UsageError(`There is no flag ${unknown.join(', ')}.`, {
-      ...options,
-      hint: near === undefined ? help : `Did you mean ${near}? ${help}`,
-      details: { flags: unknown, ...(near === undefined ? {} : { suggestion: near }) },
-    });
-  }
-
-  const names = error.args?.map((arg) => (typeof arg === 'string' ? arg : arg.name.toUpperCase()));
-  if (names !== undefined && error.message.startsWith('Missing')) {
-    return new UsageError(`Missing argument: ${names.join(', ')}.`, {
-      ...options,
-      details: { missing: names },
-    });
-  }
-  if (names !== undefined && error.message.startsWith('Unexpected')) {
-    return new UsageError(`Unexpected argument: ${names.join(' ')}.`, {
-      ...options,
-      details: { unexpected: names },
-    });
-  }
-  const message = withoutParserNoise(error.message).replace(/^The following errors? occurred:\s*/, '');
-  return new UsageError(asSentences(message), options);
-}
-
-/** oclif's reasons, one a line and without full stops, as sentences. */
-function asSentences(text: string): string {
-  const lines = text.split('\n').map((line) => line.trim());
-  return lines.map((line) => (/[.!?]$/.test(line) ? line : `${line}.`)).join(' ');
+/** An error of oclif itself, such as help asked for what is not there. (Those of its parser: `usage-error.ts`.) */
+function oclifError(error: Error & { readonly oclif?: unknown }): UsageError | undefined {
+  return error.oclif === undefined
+    ? undefined
+    : new UsageError(error.message, { hint: 'See recgemma --help.' });
 }
 
 /** Failures of the machine rather than of us, by Node's error code: what each means. */

@@ -2,6 +2,7 @@
 
 import { Console } from './console.js';
 import { describeError, type Failure } from './describe-error.js';
+import { peekFlag } from './environment.js';
 
 /** Exit code that oclif's own `this.exit(n)` asks for, where `error` is that request. */
 function requestedExit(error: unknown): number | undefined {
@@ -14,22 +15,22 @@ function requestedExit(error: unknown): number | undefined {
  * `--json` in `argv`, as `{"error": …}` on stdout. `argv` is read here because a usage error comes before any parsing.
  */
 export async function exitWith(argv: readonly string[], work: () => Promise<unknown>): Promise<never> {
-  const flags = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-  const isSet = (name: string) => flags.includes(`--${name}`) || isTrue(process.env[envName(name)]);
-  const console = new Console({
-    json: isSet('json'),
-    color: flags.includes('--no-color') ? false : flags.includes('--color') ? true : undefined,
-  });
+  const peek = (flag: string) => peekFlag(flag, argv, process.env);
+  const console = new Console({ json: peek('json') ?? false, color: peek('color') });
+  let failed = false;
   const fail = (error: unknown): number => {
+    failed = true;
     const requested = requestedExit(error);
     if (requested !== undefined) return requested;
     const failure = describeError(error);
-    reportFailure(console, failure, isSet('debug'));
+    reportFailure(console, failure, peek('debug') ?? false);
     return failure.exitCode;
   };
 
   process.stderr.on('error', () => {}); // a closed stderr must not end a run that still writes its result
-  process.on('uncaughtException', (error) => void end(fail(error)));
+  process.on('uncaughtException', (error) => {
+    if (!failed) void end(fail(error)); // once: on a full disk the report, too, throws here
+  });
   try {
     await work();
   } catch (error) {
@@ -51,14 +52,4 @@ async function end(exitCode: number): Promise<never> {
     [process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))),
   );
   process.exit(exitCode);
-}
-
-/** The environment variable of a flag: `max-tokens` is set by `RECGEMMA_MAX_TOKENS`. */
-export function envName(flag: string): string {
-  return `RECGEMMA_${flag.toUpperCase().replaceAll('-', '_')}`;
-}
-
-/** Whether a variable's text means yes, as oclif reads a boolean flag's. */
-function isTrue(text: string | undefined): boolean {
-  return ['1', 'true', 'y', 'yes'].includes((text ?? '').toLowerCase());
 }

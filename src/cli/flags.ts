@@ -3,14 +3,7 @@
 import { statSync } from 'node:fs';
 import { Flags, type Interfaces } from '@oclif/core';
 import { UsageError } from '../errors.js';
-import { envName } from './exit.js';
-
-/** Gives every flag its environment variable, `RECGEMMA_<FLAG>`. oclif then takes the flag, the variable, the default. */
-export function withEnvironment<F extends Interfaces.FlagInput>(flags: F): F {
-  return Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) => [name, { env: envName(name), ...flag }]),
-  ) as F;
-}
+import type { DeviceName } from '../index.js';
 
 /** The error for a value that a flag does not take: names both, and says what would do. */
 function unfit(flag: string, value: string, expected: string): UsageError {
@@ -110,7 +103,7 @@ export const existingPathFlag = Flags.custom<string>({
 });
 
 /** Where a model can run. */
-export const DEVICES = ['cpu', 'webgpu', 'cuda'] as const;
+const DEVICES = ['cpu', 'webgpu', 'cuda'] as const satisfies readonly DeviceName[];
 
 /** `-m/--model`: the model folder. */
 export const modelFlag = existingPathFlag({

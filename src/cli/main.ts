@@ -45,7 +45,7 @@ function arrange(argv: readonly string[]): string[] {
   if (HELP_FLAGS.has(command)) return ['--help', ...rest];
   if (command === '--version') return [command];
   if (command === 'help') return rest.length === 0 ? [] : arrange([...rest, '--help']);
-  if (command in COMMANDS) return [command, ...leading, ...rest];
+  if (Object.hasOwn(COMMANDS, command)) return [command, ...leading, ...rest];
   throw unknownCommand(command);
 }
 

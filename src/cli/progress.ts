@@ -38,14 +38,13 @@ export async function liveSpinner(stream: Output, text: string, color: boolean):
     },
     clear: () => void spinner.clear(),
     end: (succeeded) => {
-      const symbol = succeeded ? paint(color, 'green', '✔') : paint(color, 'red', '✖');
-      spinner.stopAndPersist({ symbol, text: succeeded ? text : spinner.text });
+      spinner.stopAndPersist({ symbol: outcome(succeeded, color), text: succeeded ? text : spinner.text });
     },
   };
 }
 
-/** A bar on a live terminal, by cli-progress, with bytes and the time left. */
-export async function liveBar(stream: Output, title: string, total: number): Promise<Bar> {
+/** A bar on a live terminal, by cli-progress, with bytes and the time left; at its end one line says what was done. */
+export async function liveBar(stream: Output, title: string, total: number, color: boolean): Promise<Bar> {
   const { default: cliProgress } = await import('cli-progress');
   const bar = new cliProgress.SingleBar({
     stream: stream as NodeJS.WritableStream,
@@ -54,21 +53,43 @@ export async function liveBar(stream: Output, title: string, total: number): Pro
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
+    linewrap: false,
+    clearOnComplete: true,
     gracefulExit: false, // signals are the base command's
-    forceRedraw: true,
     emptyOnZero: true,
   });
   const started = Date.now();
-  const payload = (done: number) => ({
-    bytes: bytesOf(done, total),
-    left: timeLeft(done, total, Date.now() - started),
-  });
-  bar.start(total, 0, payload(0));
-  return {
-    update: (done) => bar.update(Math.min(done, total), payload(done)),
-    clear: () => void stream.write('\r\u001b[K'),
-    end: () => bar.stop(),
+  let reached = 0;
+  let isShown = false;
+  const show = () => {
+    const left = timeLeft(reached, total, Date.now() - started);
+    const payload = { bytes: bytesOf(reached, total), left };
+    if (isShown) bar.update(reached, payload);
+    else bar.start(total, reached, payload);
+    isShown = true;
   };
+  // Stopping returns to the place where the bar started, so it must stop before anything else is written.
+  const clear = () => {
+    if (isShown) bar.stop();
+    isShown = false;
+  };
+  show();
+  return {
+    update: (done) => {
+      reached = Math.min(done, total);
+      show();
+    },
+    clear,
+    end: (succeeded) => {
+      clear();
+      const time = formatDuration(Date.now() - started);
+      stream.write(`${outcome(succeeded, color)} ${title} ${bytesOf(reached, total)} in ${time}\n`);
+    },
+  };
+}
+
+function outcome(succeeded: boolean, color: boolean): string {
+  return succeeded ? paint(color, 'green', '✔') : paint(color, 'red', '✖');
 }
 
 /** The plain bar writes a line when so much more is done, or so long has passed since the last. */
