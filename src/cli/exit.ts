@@ -39,10 +39,10 @@ export async function exitWith(argv: readonly string[], work: () => Promise<unkn
   return end(Number(process.exitCode ?? 0));
 }
 
-/** Prints a failure: sentences on stderr, or one JSON document on stdout. The stack goes to stderr, on request. */
+/** Prints a failure: sentences on stderr, or one line of JSON (it may end JSON Lines) on stdout. A stack goes to stderr. */
 function reportFailure(console: Console, failure: Failure, debug: boolean): void {
   const { code, message, hint, details, stack } = failure;
-  if (console.json) console.result({ error: { code, message, hint, details } }, () => '');
+  if (console.json) console.line({ error: { code, message, hint, details } });
   else console.fail(code === 'interrupted' ? undefined : 'error', message, hint);
   if (debug && stack !== undefined) console.trace(stack);
 }
