@@ -1,5 +1,43 @@
 /** The library's public face. Index files only re-export. */
 
+export type { Checkpoint, CheckpointFormat } from './checkpoint/checkpoint.js';
+export { openCheckpoint } from './checkpoint/open.js';
+export { type ConvertOptions, type ConvertReport, convert } from './convert/convert.js';
+export { type ModelOptions, type OpenedModel, openModel } from './convert/open-model.js';
+export {
+  type ResolvedCheckpoint,
+  type ResolveOptions,
+  resolveCheckpoint,
+} from './convert/resolve-checkpoint.js';
 export * from './errors.js';
+export type { DType, Shape } from './graph/dtype.js';
+export type { LazyTensor } from './graph/lazy-tensor.js';
+export { MANIFEST_FILE, type Manifest, type ModelFolder, readModelFolder } from './manifest.js';
+export { MODEL_FAMILIES } from './models/families.js';
+export type { LogitsForm, ModelFamily, PreparedModel, SourceLayout } from './models/family.js';
+export type { StateTensor } from './models/state-tensor.js';
+export type { RowState } from './runtime/batch-state.js';
 export { type DeviceInfo, type DeviceName, listDevices } from './runtime/devices.js';
+export { Engine, type EngineOptions } from './runtime/engine.js';
+export type { AskedRow, ForwardRequest, ForwardResult } from './runtime/forward.js';
+export {
+  type GenerateOptions,
+  type GenerateRequest,
+  generate,
+  type ResultEvent,
+  type TokenEvent,
+} from './runtime/generate.js';
 export { type CpuInfo, describeHost, type HostInfo } from './runtime/host.js';
+export type { SamplingOptions } from './runtime/sampler.js';
+export { loadState, type SavedState, saveState } from './runtime/saved-state.js';
+export {
+  type PerplexityResult,
+  perplexity,
+  type ScoreRequest,
+  type ScoreResult,
+  score,
+} from './runtime/score.js';
+export { type ChatMessage, chatStopIds, loadChatTemplate, renderChat } from './tokenizer/chat-template.js';
+export { openTokenizer } from './tokenizer/open.js';
+export { type StreamingDecoder, type TokenId, type Tokenizer, tokenId } from './tokenizer/tokenizer.js';
+export { packageVersion } from './version.js';

@@ -18,5 +18,7 @@ export interface Checkpoint {
   /** Absolute paths of every file that holds tensors or says where they are: what the manifest hashes. */
   readonly files: readonly string[];
   readonly tensors: ReadonlyMap<string, LazyTensor>;
+  /** The model's configuration in DeepMind's field names, where the checkpoint itself holds one. */
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
   close(): Promise<void>;
 }

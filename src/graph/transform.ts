@@ -78,19 +78,20 @@ export function mergeColumns(tensors: readonly LazyTensor[]): LazyTensor {
       const readers = parts.map((tensor) => new ByteReader(tensor.read()));
       const step = Math.max(1, Math.floor(PIECE_BYTES / (width * size)));
       const band = new Uint8Array(Math.min(step, rows) * width * size);
-      for (let start = 0; start < rows; start += step) {
-        const count = Math.min(step, rows - start);
-        let offset = 0;
-        for (const [i, reader] of readers.entries()) {
-          await reader.scatter(band, {
-            offset,
-            runBytes: columns[i]! * size,
-            strideBytes: width * size,
-            runs: count,
-          });
-          offset += columns[i]! * size;
+      try {
+        for (let start = 0; start < rows; start += step) {
+          const runs = Math.min(step, rows - start);
+          let offset = 0;
+          for (const [i, reader] of readers.entries()) {
+            const runBytes = columns[i]! * size;
+            await reader.scatter(band, { offset, runBytes, strideBytes: width * size, runs });
+            offset += runBytes;
+          }
+          yield band.subarray(0, runs * width * size);
         }
-        yield band.subarray(0, count * width * size);
+        for (const reader of readers) await reader.expectEnd();
+      } finally {
+        for (const reader of readers) await reader.close();
       }
     },
   };
@@ -200,6 +201,19 @@ class ByteReader {
         to += count;
       }
     }
+  }
+
+  /** Reads on to the end, where readers make their last checks; throws where bytes are left. */
+  async expectEnd(): Promise<void> {
+    const { done } = await this.#pieces.next();
+    if (!done || this.#at < this.#piece.byteLength) {
+      throw new RecgemmaError('failed', 'a tensor has more bytes than its shape');
+    }
+  }
+
+  /** Lets the stream give back what it holds; harmless at its end. */
+  async close(): Promise<void> {
+    await this.#pieces.return?.();
   }
 
   async #next(): Promise<void> {

@@ -1,0 +1,200 @@
+/** Converts a checkpoint to a model folder, streaming: one weight in memory at a time, and nothing half-finished left behind. */
+
+import { statfs } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { UnavailableError } from '../errors.js';
+import { elementCount, tensorBytes } from '../graph/dtype.js';
+import { OPSET_VERSION } from '../graph/encode.js';
+import { Graph } from '../graph/graph.js';
+import { saveModel, writeDurably } from '../graph/save.js';
+import { Scope } from '../graph/scope.js';
+import { WeightStore } from '../graph/weight-store.js';
+import type { HubReference } from '../hub/reference.js';
+import { type FileRecord, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, type Manifest } from '../manifest.js';
+import type { LogitsForm, PreparedModel } from '../models/family.js';
+import { stateBytes } from '../models/state-tensor.js';
+import { packageVersion } from '../version.js';
+import { checkTied } from './check-tied.js';
+import { companionFiles } from './companions.js';
+import { hashFiles } from './hash-files.js';
+import { type ModelOptions, type OpenedModel, openModel } from './open-model.js';
+import { OutputFolder } from './output-folder.js';
+
+/** What to convert, and how. */
+export interface ConvertOptions extends ModelOptions {
+  /** A local file or folder; {@link resolveCheckpoint} brings `hf:org/name` here first. */
+  readonly checkpoint: string;
+  /** The model folder to make. */
+  readonly out: string;
+  /** A tokenizer file or a folder that holds one; by default what lies beside the checkpoint. */
+  readonly tokenizer?: string | undefined;
+  readonly logits?: LogitsForm | undefined;
+  /** Replace the model folder that is already there. */
+  readonly force?: boolean | undefined;
+  /** Find out everything, and write nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Where the checkpoint was downloaded from, for the manifest. */
+  readonly hub?: { readonly reference: HubReference; readonly commit: string } | undefined;
+  /** Called with the weight bytes written so far and in all. */
+  readonly onProgress?: ((writtenBytes: number, totalBytes: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What was converted, or would be. */
+export interface ConvertReport {
+  readonly out: string;
+  readonly written: boolean;
+  readonly format: string;
+  readonly layout: string;
+  readonly family: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly parameters: number;
+  /** Bytes of weights in the checkpoint and in the model folder. */
+  readonly sourceBytes: number;
+  readonly weightBytes: number;
+  readonly stateBytesPerSequence: number;
+  readonly tokenizer: readonly string[];
+  /** What the user should know. */
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+  readonly seconds: number;
+}
+
+/**
+ * Converts one checkpoint.
+ * @throws InputError where the checkpoint cannot be used, UsageError where something is left unsaid, UnavailableError where the
+ * disk is too small, InterruptedError on abort; nothing is left behind then.
+ */
+export async function convert(options: ConvertOptions): Promise<ConvertReport> {
+  const started = performance.now();
+  const opened = await openModel(options.checkpoint, options);
+  try {
+    const { checkpoint, model } = opened;
+    const weights = new WeightStore(model.tensors, model.sourceName);
+    const graph = new Graph(model.family);
+    model.build(new Scope(graph, weights), options.logits ?? 'last');
+    weights.check(options.checkpoint);
+
+    const companions = await companionFiles(options.checkpoint, model, options.tokenizer);
+    const weightBytes = [...graph.weights.values()].reduce(
+      (sum, each) => sum + tensorBytes(each.dtype, each.shape),
+      0,
+    );
+    const report = {
+      out: options.out,
+      format: checkpoint.format,
+      layout: opened.layout,
+      family: model.family,
+      config: model.config,
+      parameters: countParameters(model),
+      sourceBytes: [...model.tensors.values()].reduce(
+        (sum, each) => sum + tensorBytes(each.dtype, each.shape),
+        0,
+      ),
+      weightBytes,
+      stateBytesPerSequence: stateBytes(model.state),
+      tokenizer: companions.tokenizer,
+      notes: model.notes,
+      warnings: companions.warnings,
+    };
+    const output = await OutputFolder.prepare(options.out, {
+      force: options.force ?? false,
+      dryRun: options.dryRun ?? false,
+    });
+    await checkSpace(options.out, weightBytes);
+    if (options.dryRun) return { ...report, written: false, seconds: seconds(started) };
+    await output.fill((folder) => writeFolder(folder, opened, graph, companions.files, options));
+    return { ...report, written: true, seconds: seconds(started) };
+  } finally {
+    await opened.checkpoint.close();
+  }
+}
+
+async function writeFolder(
+  folder: string,
+  { checkpoint, layout, model }: OpenedModel,
+  graph: Graph,
+  companions: ReadonlyMap<string, Uint8Array | string>,
+  options: ConvertOptions,
+): Promise<void> {
+  const { signal, onProgress } = options;
+  const version = await packageVersion();
+  const hashing = hashFiles(checkpoint.files);
+  try {
+    await checkTied(model, options.checkpoint, signal);
+    const source = options.hub
+      ? { repository: options.hub.reference.repository, commit: options.hub.commit }
+      : undefined;
+    const metadata = {
+      'recgemma.family': model.family,
+      'recgemma.config': JSON.stringify(model.config),
+      ...(source && { 'recgemma.source': `${source.repository}@${source.commit}` }),
+    };
+    const written = await saveModel(graph, folder, {
+      producerVersion: version,
+      metadata,
+      onProgress,
+      signal,
+    });
+    const files: Record<string, FileRecord> = Object.fromEntries(written);
+    for (const [name, content] of companions) await writeDurably(join(folder, name), content);
+    const names = [...companions.keys()];
+    const records = await hashFiles(names.map((name) => join(folder, name))).result;
+    for (const [i, name] of names.entries()) files[name] = records[i]!;
+
+    const sources = await hashing.result;
+    const manifest: Manifest = {
+      schema_version: MANIFEST_SCHEMA_VERSION,
+      tool: { name: 'recgemma', version },
+      opset: OPSET_VERSION,
+      source: {
+        format: checkpoint.format,
+        layout,
+        ...(source && { hub: source }),
+        files: checkpoint.files.map((path, i) => ({
+          name: nameIn(options.checkpoint, path),
+          ...sources[i]!,
+        })),
+      },
+      family: model.family,
+      config: model.config,
+      precision: 'fp32',
+      block_size: null,
+      device: 'cpu',
+      logits: options.logits ?? 'last',
+      parameters: countParameters(model),
+      vocab_size: model.vocabSize,
+      state: model.state.map((tensor) => ({ ...tensor, bytes_per_sequence: stateBytes([tensor]) })),
+      files,
+    };
+    // The manifest comes last: it names every other file.
+    await writeDurably(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  } finally {
+    await hashing.stop();
+  }
+}
+
+/** A source file's name below the checkpoint, so that a manifest tells nothing of the machine it was made on. */
+function nameIn(checkpoint: string, path: string): string {
+  const name = relative(resolve(checkpoint), path);
+  return name === '' || name.startsWith('..') ? basename(path) : name;
+}
+
+async function checkSpace(out: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(resolve(out)));
+  const free = bavail * bsize;
+  if (free >= bytes) return;
+  const gib = (count: number) => `${(count / 2 ** 30).toFixed(1)} GiB`;
+  throw new UnavailableError(`The model needs ${gib(bytes)} on the disk of ${out}; ${gib(free)} are free.`, {
+    hint: 'Choose another --out, or make room.',
+    details: { needed: bytes, free },
+  });
+}
+
+function countParameters(model: PreparedModel): number {
+  return [...model.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
+function seconds(started: number): number {
+  return (performance.now() - started) / 1000;
+}

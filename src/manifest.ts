@@ -1,0 +1,100 @@
+/** `recgemma.json`: what a model folder says of itself, and how it is read back. */
+
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError } from './errors.js';
+import type { LogitsForm } from './models/layers/head.js';
+import type { StateTensor } from './models/state-tensor.js';
+
+/** The manifest's name in a model folder. */
+export const MANIFEST_FILE = 'recgemma.json';
+
+/** The version of the manifest's own form; another major form is refused. */
+export const MANIFEST_SCHEMA_VERSION = 1;
+
+/** Size and hash of one file. */
+export interface FileRecord {
+  readonly bytes: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
+}
+
+/** A model folder's manifest. */
+export interface Manifest {
+  readonly schema_version: typeof MANIFEST_SCHEMA_VERSION;
+  readonly tool: { readonly name: 'recgemma'; readonly version: string };
+  readonly opset: number;
+  readonly source: {
+    readonly format: string;
+    readonly layout: string;
+    /** The hub reference and commit that the checkpoint came from, where it did. */
+    readonly hub?: { readonly repository: string; readonly commit: string };
+    readonly files: readonly (FileRecord & { readonly name: string })[];
+  };
+  readonly family: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly precision: 'fp32';
+  /** Weights that share one scale; null without quantization. */
+  readonly block_size: number | null;
+  readonly device: 'cpu';
+  readonly logits: LogitsForm;
+  readonly parameters: number;
+  readonly vocab_size: number;
+  readonly state: readonly (StateTensor & { readonly bytes_per_sequence: number })[];
+  readonly files: Readonly<Record<string, FileRecord>>;
+}
+
+/** A model folder that has been looked at. */
+export interface ModelFolder {
+  readonly path: string;
+  readonly manifest: Manifest;
+  /** Names the graph and its weights: states and results of another model never fit it. */
+  readonly hash: string;
+}
+
+/**
+ * Reads a model folder's manifest.
+ * @throws InputError where the folder is not a model's, or of a form that this version does not know.
+ */
+export async function readModelFolder(path: string): Promise<ModelFolder> {
+  const file = join(path, MANIFEST_FILE);
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new InputError(`${path} is not a model folder: it has no ${MANIFEST_FILE}.`, {
+      hint: `Make one with: recgemma convert CHECKPOINT --out ${path}`,
+      cause,
+    });
+  });
+  const manifest = parseManifest(text, file);
+  return { path, manifest, hash: modelHash(manifest) };
+}
+
+function parseManifest(text: string, file: string): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new InputError(`${file} is not JSON.`, { cause, hint: 'Convert the checkpoint again.' });
+  }
+  const manifest = json as Partial<Manifest> | null;
+  if (manifest?.schema_version !== MANIFEST_SCHEMA_VERSION) {
+    throw new InputError(
+      `${file} has schema version ${manifest?.schema_version}; this version reads ${MANIFEST_SCHEMA_VERSION}.`,
+      { hint: 'Convert the checkpoint again with this version of recgemma.' },
+    );
+  }
+  const complete =
+    Array.isArray(manifest.state) &&
+    manifest.state.every((tensor) => typeof tensor?.input === 'string' && Array.isArray(tensor.shape)) &&
+    typeof manifest.files === 'object' &&
+    typeof manifest.vocab_size === 'number';
+  if (!complete) throw new InputError(`${file} is incomplete.`, { hint: 'Convert the checkpoint again.' });
+  return manifest as Manifest;
+}
+
+function modelHash(manifest: Manifest): string {
+  const hashes = Object.entries(manifest.files)
+    .filter(([name]) => name.startsWith('model.onnx'))
+    .map(([name, { sha256 }]) => `${name} ${sha256}\n`);
+  return createHash('sha256').update(hashes.sort().join('')).digest('hex');
+}

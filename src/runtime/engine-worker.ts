@@ -1,0 +1,97 @@
+/** The thread behind an {@link Engine}: it holds the session and the state, and answers one request after another. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import type { InferenceSession } from 'onnxruntime-node';
+import type { StateTensor } from '../models/state-tensor.js';
+import { BatchState, type RowState } from './batch-state.js';
+import { type ForwardRequest, type ForwardResult, forward } from './forward.js';
+
+/** What the thread is started with. */
+export interface EngineSetup {
+  readonly modelFile: string;
+  readonly state: readonly StateTensor[];
+  /** CPU threads; undefined leaves the number to onnxruntime. */
+  readonly threads: number | undefined;
+  /** Keeps weights where they are mapped, not packed for products of many rows: quick to load, half the memory, slow in batches. */
+  readonly mapWeights: boolean;
+}
+
+/** What can be asked of the thread; each name is a method of {@link Engine}. */
+export interface EngineCalls {
+  forward(request: ForwardRequest): ForwardResult;
+  clear(row: number): void;
+  copy(from: number, to: number): void;
+  export(row: number): RowState;
+  import(row: number, state: RowState): void;
+  stateBytes(): number;
+}
+
+/** A request; its answer carries the same id. */
+export interface EngineMessage {
+  readonly id: number;
+  readonly call: keyof EngineCalls;
+  readonly args: readonly unknown[];
+}
+
+/** An answer, or with id 0 the news that the session is loaded or could not be. */
+export type EngineReply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly failed: string };
+
+const port = parentPort!;
+const setup = workerData as EngineSetup;
+
+async function main(): Promise<void> {
+  const { InferenceSession, Tensor } = (await import('onnxruntime-node')).default;
+  const session = await InferenceSession.create(setup.modelFile, sessionOptions(setup));
+  const state = new BatchState(setup.state);
+  const calls: { [C in keyof EngineCalls]: (...args: Parameters<EngineCalls[C]>) => unknown } = {
+    forward: (request) => forward(session, Tensor, state, request),
+    clear: (row) => {
+      state.reserve(row + 1);
+      state.clear(row);
+    },
+    copy: (from, to) => {
+      state.reserve(Math.max(from, to) + 1);
+      state.copy(from, to);
+    },
+    export: (row) => state.export(row),
+    import: (row, imported) => {
+      state.reserve(row + 1);
+      state.import(row, imported);
+    },
+    stateBytes: () => state.bytes,
+  };
+  // Requests are answered in the order in which they came, so that the state is never touched by two at once.
+  let last: Promise<void> = Promise.resolve();
+  port.on('message', ({ id, call, args }: EngineMessage) => {
+    const work = calls[call] as (...args: readonly unknown[]) => unknown;
+    last = last.then(() => answer(id, async () => work(...args)));
+  });
+}
+
+async function answer(id: number, work: () => Promise<unknown>): Promise<void> {
+  let reply: EngineReply;
+  try {
+    reply = { id, value: await work() };
+  } catch (error) {
+    reply = { id, failed: error instanceof Error ? error.message : String(error) };
+  }
+  port.postMessage(reply);
+}
+
+function sessionOptions({ threads, mapWeights }: EngineSetup): InferenceSession.SessionOptions {
+  // Spinning threads gain a tenth on an idle machine and slow everyone down on a shared one, which CI usually is.
+  const spinning = process.env.CI ? '0' : '1';
+  return {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    ...(threads !== undefined && { intraOpNumThreads: threads }),
+    extra: {
+      session: { disable_prepacking: mapWeights ? '1' : '0', intra_op: { allow_spinning: spinning } },
+    },
+  };
+}
+
+await answer(0, main);

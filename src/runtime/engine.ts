@@ -1,0 +1,154 @@
+/** A loaded model, run in a thread of its own so that the event loop stays free for Ctrl-C and spinners. */
+
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { InputError, InterruptedError, RecgemmaError, UsageError } from '../errors.js';
+import { MODEL_FILE } from '../graph/save.js';
+import { type ModelFolder, readModelFolder } from '../manifest.js';
+import type { RowState } from './batch-state.js';
+import type { EngineCalls, EngineMessage, EngineReply, EngineSetup } from './engine-worker.js';
+import type { ForwardRequest, ForwardResult } from './forward.js';
+
+/** How a model is loaded. */
+export interface EngineOptions {
+  /** CPU threads; by default one for each core. */
+  readonly threads?: number | undefined;
+  /** Rows that will run together, a hint for how to lay the weights out in memory. */
+  readonly batch?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Batches from this size on are worth packing the weights for, which doubles their memory while loading. */
+const PACKED_BATCH = 4;
+/** Models below this size are always packed: it costs next to nothing. */
+const PACKED_BYTES = 2 ** 30;
+
+/** A model in its thread, with state for as many rows as are used. Close it when done. */
+export class Engine {
+  readonly folder: ModelFolder;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  #failure: Error | undefined;
+  #nextId = 1;
+
+  private constructor(folder: ModelFolder, worker: Worker) {
+    this.folder = folder;
+    this.#worker = worker;
+    worker.on('message', (reply: EngineReply) => {
+      const waiting = this.#waiting.get(reply.id);
+      this.#waiting.delete(reply.id);
+      if ('failed' in reply) waiting?.reject(new RecgemmaError('failed', `onnxruntime: ${reply.failed}`));
+      else waiting?.resolve(reply.value as never);
+    });
+    worker.on('error', (error) => this.#fail(error));
+    worker.on('exit', () => this.#fail(new RecgemmaError('failed', 'The model has been closed.')));
+  }
+
+  /**
+   * Loads a model folder.
+   * @throws InputError where it is none, or onnxruntime cannot read it; InterruptedError on abort.
+   */
+  static async load(path: string, options: EngineOptions = {}): Promise<Engine> {
+    const folder = await readModelFolder(path);
+    const { manifest } = folder;
+    if (manifest.logits !== 'last') {
+      throw new UsageError(`${path} was converted with --logits all, a form for other tools.`, {
+        hint: 'Convert the checkpoint again without --logits to run it here.',
+      });
+    }
+    const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
+    const setup: EngineSetup = {
+      modelFile: join(path, MODEL_FILE),
+      state: manifest.state,
+      threads: options.threads ?? availableParallelism(),
+      mapWeights: bytes > PACKED_BYTES && (options.batch ?? 1) < PACKED_BATCH,
+    };
+    const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: setup });
+    const engine = new Engine(folder, worker);
+    const abort = () => engine.#fail(new InterruptedError());
+    options.signal?.addEventListener('abort', abort, { once: true });
+    try {
+      await engine.#reply(0);
+      return engine;
+    } catch (error) {
+      void engine.close();
+      if (error instanceof InterruptedError) throw error;
+      throw new InputError(`${join(path, MODEL_FILE)} cannot be loaded: ${(error as Error).message}`, {
+        hint: `Check its files with: recgemma verify ${path}`,
+        cause: error,
+      });
+    } finally {
+      options.signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Runs one call; see {@link ForwardRequest}. Token ids must be below the vocabulary's size. */
+  forward(request: ForwardRequest): Promise<ForwardResult> {
+    this.#checkIds(request);
+    return this.#call('forward', request);
+  }
+
+  /** Makes a row a new sequence. */
+  clear(row: number): Promise<void> {
+    return this.#call('clear', row);
+  }
+
+  /** Makes row `to` equal to row `from`: a prompt that several continuations share is paid for once. */
+  copy(from: number, to: number): Promise<void> {
+    return this.#call('copy', from, to);
+  }
+
+  /** A copy of one row's state. */
+  export(row: number): Promise<RowState> {
+    return this.#call('export', row);
+  }
+
+  /** Replaces one row's state by a copy made earlier. */
+  import(row: number, state: RowState): Promise<void> {
+    return this.#call('import', row, state);
+  }
+
+  /** Bytes of state that are allocated. */
+  stateBytes(): Promise<number> {
+    return this.#call('stateBytes');
+  }
+
+  /** Ends the thread, as soon as a running call lets it. */
+  async close(): Promise<void> {
+    this.#fail(new RecgemmaError('failed', 'The model has been closed.'));
+    await this.#worker.terminate();
+  }
+
+  #checkIds({ tokens }: ForwardRequest): void {
+    const size = this.folder.manifest.vocab_size;
+    const bad = tokens.flat().find((id) => !Number.isInteger(id) || id < 0 || id >= size);
+    if (bad !== undefined) {
+      throw new InputError(`Token id ${bad} is not one of this model's, which are 0 to ${size - 1}.`);
+    }
+  }
+
+  #call<C extends keyof EngineCalls>(
+    call: C,
+    ...args: Parameters<EngineCalls[C]>
+  ): Promise<ReturnType<EngineCalls[C]>> {
+    const id = this.#nextId++;
+    const reply = this.#reply<ReturnType<EngineCalls[C]>>(id);
+    const message: EngineMessage = { id, call, args };
+    this.#worker.postMessage(message);
+    return reply;
+  }
+
+  #reply<T>(id: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) reject(this.#failure);
+      else this.#waiting.set(id, { resolve, reject });
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.values()) reject(this.#failure);
+    this.#waiting.clear();
+  }
+}
