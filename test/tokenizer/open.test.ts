@@ -1,0 +1,118 @@
+/** Finding and opening the tokenizer of a folder. */
+
+import assert from 'node:assert/strict';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { InputError } from '../../src/errors.js';
+import { findTokenizerFiles } from '../../src/tokenizer/files.js';
+import { openTokenizer } from '../../src/tokenizer/open.js';
+import { FACTBOOK, FIXTURES } from './recorded.js';
+
+const modelFile = path.join(FACTBOOK, 'tokenizer.model');
+const jsonFile = path.join(FIXTURES, 'tokenizer/factbook-tokenizer.json');
+const byteLevelFile = path.join(FIXTURES, 'tokenizer/bytelevel.json');
+
+let root: string;
+let folder: string;
+before(async () => {
+  root = await mkdtemp(path.join(os.tmpdir(), 'recgemma-open-'));
+});
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(root, 'case-'));
+});
+after(() => rm(root, { recursive: true }));
+
+const put = (name: string, content: unknown) => writeFile(path.join(folder, name), JSON.stringify(content));
+
+test('a folder without a tokenizer has none', async () => {
+  assert.equal(await openTokenizer(folder), undefined);
+  assert.equal(await openTokenizer(path.join(folder, 'missing')), undefined);
+});
+
+test('tokenizer.model alone, tokenizer.json alone', async () => {
+  await cp(modelFile, path.join(folder, 'tokenizer.model'));
+  const fromModel = await openTokenizer(folder);
+  await rm(path.join(folder, 'tokenizer.model'));
+  await cp(jsonFile, path.join(folder, 'tokenizer.json'));
+  const fromJson = await openTokenizer(folder);
+  assert.deepEqual(fromJson?.encode('The Government'), fromModel?.encode('The Government'));
+});
+
+test('of both, tokenizer.model is taken', async () => {
+  await cp(modelFile, path.join(folder, 'tokenizer.model'));
+  await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
+  assert.equal((await openTokenizer(folder))?.vocabSize, 2048);
+});
+
+test('tokenizer.json is taken where tokenizer.model lacks tokens that were added later', async () => {
+  await cp(modelFile, path.join(folder, 'tokenizer.model'));
+  await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
+  await put('tokenizer_config.json', { added_tokens_decoder: { 2: { content: '<bos>' } } });
+  assert.equal((await openTokenizer(folder))?.vocabSize, 2048);
+  await put('tokenizer_config.json', { added_tokens_decoder: { 2048: { content: '<|im_start|>' } } });
+  assert.equal((await openTokenizer(folder))?.vocabSize, 500);
+});
+
+test('tokenizer.json is taken where tokenizer.model is of another kind than BPE', async () => {
+  const unigram = Buffer.from([0x0a, 0x03, 0x0a, 0x01, 0x61, 0x12, 0x02, 0x18, 0x01]);
+  await writeFile(path.join(folder, 'tokenizer.model'), unigram);
+  await assert.rejects(openTokenizer(folder), /tokenizer\.model is of type unigram/);
+  await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
+  assert.equal((await openTokenizer(folder))?.vocabSize, 500);
+});
+
+test('the files beside it say whether BOS is added, and what ends a text', async () => {
+  await cp(modelFile, path.join(folder, 'tokenizer.model'));
+  await put('tokenizer_config.json', { add_bos_token: false, eos_token: { content: '<end_of_turn>' } });
+  await put('config.json', { eos_token_id: 9, bos_token_id: 5 });
+  const tokenizer = await openTokenizer(folder);
+  const turn = tokenizer?.idOf('<end_of_turn>');
+  assert.notEqual(tokenizer?.encode('a')[0], 2);
+  assert.equal(tokenizer?.bosId, 2);
+  assert.deepEqual(tokenizer?.eosIds, [turn, 9]);
+  await put('generation_config.json', { eos_token_id: [1, 7] });
+  assert.deepEqual((await openTokenizer(folder))?.eosIds, [turn, 1, 7]);
+});
+
+test('byte-level files take their special tokens from the files beside them', async () => {
+  await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
+  await put('config.json', { eos_token_id: 0, bos_token_id: 0, pad_token_id: null });
+  const tokenizer = await openTokenizer(folder);
+  assert.deepEqual([tokenizer?.bosId, tokenizer?.eosIds, tokenizer?.padId], [0, [0], undefined]);
+});
+
+test('damaged files beside it are named', async () => {
+  await cp(modelFile, path.join(folder, 'tokenizer.model'));
+  await writeFile(path.join(folder, 'generation_config.json'), '{"eos_token_id": ');
+  await assert.rejects(openTokenizer(folder), (error) => {
+    return error instanceof InputError && error.message.includes('generation_config.json is not valid JSON');
+  });
+});
+
+test('a folder in a file’s place is refused', async () => {
+  await mkdir(path.join(folder, 'tokenizer.model'));
+  await assert.rejects(openTokenizer(folder), /not an ordinary file/);
+});
+
+test('files are found beside a checkpoint, one level down, and one level up', async () => {
+  const nested = path.join(folder, '2b-it');
+  await mkdir(nested);
+  await writeFile(path.join(nested, 'weights.pt'), '');
+  assert.deepEqual(await findTokenizerFiles(nested), []);
+
+  await cp(modelFile, path.join(folder, 'tokenizer.model'));
+  await put('tokenizer_config.json', {});
+  const names = async (place: string) =>
+    (await findTokenizerFiles(place)).map((file) => path.relative(folder, file));
+  const above = ['tokenizer.model', 'tokenizer_config.json'];
+  assert.deepEqual(await names(folder), above);
+  assert.deepEqual(await names(nested), above);
+  assert.deepEqual(await names(path.join(nested, 'weights.pt')), above);
+
+  await cp(jsonFile, path.join(nested, 'tokenizer.json'));
+  assert.deepEqual(await names(nested), ['2b-it/tokenizer.json']);
+  await rm(path.join(folder, 'tokenizer.model'));
+  assert.deepEqual(await names(folder), ['2b-it/tokenizer.json']);
+});
