@@ -5,8 +5,11 @@ import path from 'node:path';
 import { InputError } from '../errors.js';
 import { parseJsonObject } from './json-format.js';
 
-/** The largest in use, Gemma 3's `tokenizer.json`, has 33 MB; parsing takes some ten times as much memory. */
-const MAX_FILE_BYTES = 128 * 2 ** 20;
+/**
+ * The largest in use, Gemma 3's `tokenizer.json`, has 33 MB. A crafted file of nothing but brackets takes up to 50
+ * times its size in memory, so there is not much room above that.
+ */
+const MAX_FILE_BYTES = 48 * 2 ** 20;
 
 /** The files that hold a vocabulary, the preferred one first. */
 export const VOCABULARY_FILES = ['tokenizer.model', 'tokenizer.json'] as const;

@@ -1,7 +1,7 @@
 /** Finding and opening the tokenizer of a folder. */
 
 import assert from 'node:assert/strict';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
@@ -94,6 +94,12 @@ test('damaged files beside it are named', async () => {
 test('a folder in a file’s place is refused', async () => {
   await mkdir(path.join(folder, 'tokenizer.model'));
   await assert.rejects(openTokenizer(folder), /not an ordinary file/);
+});
+
+test('a file far too large is refused unread', async () => {
+  await writeFile(path.join(folder, 'tokenizer.json'), '');
+  await truncate(path.join(folder, 'tokenizer.json'), 2 ** 33);
+  await assert.rejects(openTokenizer(folder), /tokenizer\.json has 8589934592 bytes/);
 });
 
 test('files are found beside a checkpoint, one level down, and one level up', async () => {
