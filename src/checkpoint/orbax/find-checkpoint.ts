@@ -24,8 +24,11 @@ const UNFINISHED = '.orbax-checkpoint-tmp';
 /** Folders below the given one: Kaggle's `2b-it/1/2b-it`, or a step and an item, and one to spare. */
 const MAX_LEVELS = 4;
 
-/** Sub-folders looked into on each level; a folder with more is no checkpoint. */
-const MAX_FOLDERS = 1024;
+/** Sub-folders of any name that a checkpoint is looked for in; where there are more, somebody named a disk. */
+const MAX_GUESSES = 256;
+
+/** Sub-folders looked at to tell a folder of zarr arrays, nearly all of which are arrays. */
+const MAX_PEEKS = 32;
 
 /** True where {@link findCheckpoint} finds one or several, told by what is in the files. */
 export async function looksLikeOrbax(path: string): Promise<boolean> {
@@ -73,7 +76,7 @@ async function search(path: string, levels: number, mayGuess: boolean): Promise<
   }
   if (!mayGuess) return [];
   const folders = children.filter((child) => child.isDirectory() && !child.name.includes(UNFINISHED));
-  if (folders.length > MAX_FOLDERS) return [];
+  if (folders.length > MAX_GUESSES) return [];
   const places: CheckpointPlace[] = [];
   for (const { name } of folders.filter((folder) => !steps.includes(folder.name))) {
     places.push(...(await search(join(path, name), levels - 1, false)));
@@ -90,7 +93,7 @@ async function holdsArrays(folder: string, children: readonly Dirent[]): Promise
     if (name === MANIFEST_NAME || name === '_METADATA' || name.startsWith('ocdbt.process_')) return true;
     if (name === 'checkpoint' && (await isMessagePackTree(join(folder, name)))) return true;
   }
-  const folders = children.filter((child) => child.isDirectory()).slice(0, MAX_FOLDERS);
+  const folders = children.filter((child) => child.isDirectory()).slice(0, MAX_PEEKS);
   for (const { name } of folders) {
     for (const header of ['.zarray', 'zarr.json']) {
       if ((await fileSize(join(folder, name, header))) !== undefined) return true;

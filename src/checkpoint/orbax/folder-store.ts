@@ -3,7 +3,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../errors.js';
-import { fileSize, type KeyValueStore, type StoredValue } from './stored-value.js';
+import { fileSize, type KeyValueStore, reading, type StoredValue } from './stored-value.js';
 
 /** Files in one folder tree; a fully sharded 9B checkpoint has some 150,000. */
 const MAX_FILES = 2 ** 20;
@@ -27,7 +27,8 @@ async function list(
   if (depth > MAX_DEPTH || entries.size > MAX_FILES) {
     throw new InputError(`"${folder}" holds more folders and files than any checkpoint does.`);
   }
-  for (const entry of await readdir(join(folder, prefix), { withFileTypes: true })) {
+  const path = join(folder, prefix);
+  for (const entry of await reading(path, () => readdir(path, { withFileTypes: true }))) {
     const key = prefix + entry.name;
     if (entry.isDirectory()) {
       await list(folder, `${key}/`, entries, depth + 1);

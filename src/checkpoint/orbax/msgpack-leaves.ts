@@ -37,6 +37,11 @@ export async function readMessagePackLeaves(file: FileRange): Promise<MessagePac
   if (!(root instanceof Map)) throw new Damage('it is not a tree of parameters in MessagePack');
   const leaves: MessagePackLeaf[] = [];
   await collect(root, [], leaves);
+  const names = new Set<string>();
+  for (const { name } of leaves) {
+    if (names.has(name)) throw new Damage(`it has two leaves whose path is "${name}"`);
+    names.add(name);
+  }
   return leaves;
 }
 

@@ -6,7 +6,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { Damage } from './damage.js';
-import type { FileRange } from './stored-value.js';
+import { type FileRange, reading } from './stored-value.js';
 
 /** A value; byte strings and extensions are left in the file. */
 export type Packed =
@@ -40,7 +40,7 @@ const MAX_DEPTH = 64;
 
 /** Reads the one value in a range of a file. Throws {@link Damage} where it is not MessagePack, or not all there. */
 export async function skimMessagePack(range: FileRange): Promise<Packed> {
-  const handle = await open(range.file, 'r');
+  const handle = await reading(range.file, () => open(range.file, 'r'));
   try {
     const skim = new Skim(handle, range);
     const value = await skim.value(0);
@@ -186,7 +186,9 @@ class Skim {
     if (length > this.left) throw new Damage('its MessagePack data end too early', { truncated: true });
     if (this.#at < this.#windowStart || this.#at + length > this.#windowStart + this.#window.byteLength) {
       const bytes = new Uint8Array(Math.min(WINDOW_BYTES, this.left));
-      const { bytesRead } = await this.#handle.read(bytes, 0, bytes.length, this.#at);
+      const { bytesRead } = await reading(this.#range.file, () =>
+        this.#handle.read(bytes, 0, bytes.length, this.#at),
+      );
       if (bytesRead < length) throw new Damage('its MessagePack data end too early', { truncated: true });
       this.#window = new DataView(bytes.buffer, 0, bytesRead);
       this.#windowStart = this.#at;

@@ -15,7 +15,14 @@ import {
   readNode,
 } from './ocdbt-format.js';
 import { refuseEscape, text } from './ocdbt-names.js';
-import { type FileRange, fileSize, type KeyValueStore, readValue, type StoredValue } from './stored-value.js';
+import {
+  type FileRange,
+  fileSize,
+  type KeyValueStore,
+  reading,
+  readValue,
+  type StoredValue,
+} from './stored-value.js';
 
 /** Name of the manifest in a database's folder. */
 export const MANIFEST_NAME = 'manifest.ocdbt';
@@ -167,7 +174,9 @@ async function wholeFile(file: string): Promise<FileRange> {
 }
 
 async function newestManifest(folder: string): Promise<string> {
-  const names = (await readdir(folder)).filter((name) => NUMBERED_MANIFEST.test(name)).sort();
+  const names = (await reading(folder, () => readdir(folder)))
+    .filter((name) => NUMBERED_MANIFEST.test(name))
+    .sort();
   const newest = names.at(-1);
   if (newest === undefined) {
     throw new InputError(`"${folder}" says that its OCDBT manifests are numbered, but there is none.`, {

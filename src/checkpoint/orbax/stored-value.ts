@@ -84,7 +84,7 @@ export async function fileSize(file: string): Promise<number | undefined> {
 }
 
 /** Runs a file operation; what the operating system refuses becomes an {@link InputError} that names the file. */
-async function reading<T>(file: string, operation: () => Promise<T>): Promise<T> {
+export async function reading<T>(file: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
   } catch (error) {

@@ -34,8 +34,8 @@ export interface Sharding {
 /** Largest array, in bytes: ten times the largest of a 9B model in float32. Keeps absurd sizes from running for ever. */
 const MAX_ARRAY_BYTES = 64 * 1024 ** 3;
 
-/** Most chunks in an array. With chunks of 8 MiB, the largest array has 8192. */
-export const MAX_CHUNKS = 2 ** 20;
+/** Most chunks in an array, and in a shard. With chunks of 8 MiB, the largest array has 8192. */
+const MAX_CHUNKS = 2 ** 20;
 
 /** Most axes: numpy's own limit of old. */
 const MAX_RANK = 32;
@@ -112,6 +112,9 @@ function parseV3(header: Json): ZarrHeader | 'ignored' {
     throw new Damage(
       `its shards ${show(outer.chunkShape)} are no multiples of its chunks ${show(inner.chunkShape)}`,
     );
+  }
+  if (elementCount(outer.chunkShape) / elementCount(inner.chunkShape) > MAX_CHUNKS) {
+    throw new Damage(`its shards ${show(outer.chunkShape)} hold more than ${MAX_CHUNKS} chunks`);
   }
   const indexAt = index_location ?? 'end';
   if (indexAt !== 'start' && indexAt !== 'end') throw new Damage('its shard index lies at an unknown place');
