@@ -32,7 +32,7 @@ if (files.length === 0) {
 
 const runner = spawn(
   process.execPath,
-  ['--import', 'tsx', '--test', '--test-concurrency=2', ...options, ...files],
+  ['--import', './test/support/register.js', '--test', '--test-concurrency=2', ...options, ...files],
   { cwd: root, stdio: 'inherit' },
 );
 runner.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
