@@ -16,6 +16,7 @@ export { MANIFEST_FILE, type Manifest, type ModelFolder, readModelFolder } from 
 export { MODEL_FAMILIES } from './models/families.js';
 export type { LogitsForm, ModelFamily, PreparedModel, SourceLayout } from './models/family.js';
 export type { StateTensor } from './models/state-tensor.js';
+export { type AtomicWriter, atomicWriter } from './runtime/atomic-writer.js';
 export type { RowState } from './runtime/batch-state.js';
 export { type DeviceInfo, type DeviceName, listDevices } from './runtime/devices.js';
 export { Engine, type EngineOptions } from './runtime/engine.js';
@@ -28,6 +29,8 @@ export {
   type TokenEvent,
 } from './runtime/generate.js';
 export { type CpuInfo, describeHost, type HostInfo } from './runtime/host.js';
+export { readPrompts, readScoreRequests, resultLine, scoreLine } from './runtime/requests.js';
+export { requireDevice } from './runtime/require-device.js';
 export type { SamplingOptions } from './runtime/sampler.js';
 export { loadState, type SavedState, saveState } from './runtime/saved-state.js';
 export {
@@ -37,6 +40,8 @@ export {
   type ScoreResult,
   score,
 } from './runtime/score.js';
+export { type Prompt, parseIds, TextModel } from './runtime/text-model.js';
+export { type TextPerplexity, textPerplexity } from './runtime/text-perplexity.js';
 export { type ChatMessage, chatStopIds, loadChatTemplate, renderChat } from './tokenizer/chat-template.js';
 export { openTokenizer } from './tokenizer/open.js';
 export { type StreamingDecoder, type TokenId, type Tokenizer, tokenId } from './tokenizer/tokenizer.js';

@@ -127,14 +127,16 @@ export const threadsFlag = integerFlag({
   summary: 'CPU threads; by default one for each physical core.',
 });
 
-/** `-b/--batch`. */
+/** `-b/--batch`: undefined leaves the number to the command. */
 export const batchFlag = integerFlag({
   char: 'b',
   min: 1,
   max: 4096,
-  default: 1,
   summary: 'Sequences that run together.',
 });
+
+/** Sequences that run together when a file holds many, and nobody said how many. */
+export const BATCH_OF_A_FILE = 8;
 
 /** `--seed`: undefined means another sequence each time. */
 export const seedFlag = integerFlag({

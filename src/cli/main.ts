@@ -1,7 +1,10 @@
 /** The command line's entry: the table of commands, and how one is found and run. */
 
 import { type Command, run, settings } from '@oclif/core';
+import Convert from '../commands/convert.js';
 import Devices from '../commands/devices.js';
+import Sample from '../commands/sample.js';
+import Score from '../commands/score.js';
 import { UsageError } from '../errors.js';
 import { exitWith } from './exit.js';
 import { helpInOrder } from './help.js';
@@ -9,6 +12,9 @@ import { closest } from './suggest.js';
 
 /** Every command, in the order in which help lists them. A new one needs its file in `src/commands/` and a line here. */
 export const COMMANDS: Readonly<Record<string, Command.Class>> = {
+  convert: Convert,
+  sample: Sample,
+  score: Score,
   devices: Devices,
 };
 

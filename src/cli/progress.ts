@@ -18,8 +18,8 @@ export interface Spinner extends LiveLine {
 
 /** A bar that fills. */
 export interface Bar extends LiveLine {
-  /** Says how many of the total bytes are done. */
-  update(done: number): void;
+  /** Says how many of the total bytes are done, and the total where it has become known only now. */
+  update(done: number, total?: number): void;
 }
 
 /** A spinner on a live terminal, by ora. Its reading of stdin (which would swallow Ctrl-C) stays off. */
@@ -44,7 +44,7 @@ export async function liveSpinner(stream: Output, text: string, color: boolean):
 }
 
 /** A bar on a live terminal, by cli-progress, with bytes and the time left; at its end one line says what was done. */
-export async function liveBar(stream: Output, title: string, total: number, color: boolean): Promise<Bar> {
+export async function liveBar(stream: Output, title: string, expected: number, color: boolean): Promise<Bar> {
   const { default: cliProgress } = await import('cli-progress');
   const bar = new cliProgress.SingleBar({
     stream: stream as NodeJS.WritableStream,
@@ -59,6 +59,7 @@ export async function liveBar(stream: Output, title: string, total: number, colo
     emptyOnZero: true,
   });
   const started = Date.now();
+  let total = expected;
   let reached = 0;
   let isShown = false;
   const show = () => {
@@ -75,8 +76,10 @@ export async function liveBar(stream: Output, title: string, total: number, colo
   };
   show();
   return {
-    update: (done) => {
+    update: (done, known = total) => {
+      total = known;
       reached = Math.min(done, total);
+      bar.setTotal(total);
       show();
     },
     clear,
@@ -100,12 +103,12 @@ const LINE_EVERY_MS = 10_000;
 export function plainBar(
   write: (line: string) => void,
   title: string,
-  total: number,
+  expected: number,
   now: () => number,
 ): Bar {
   let last = { percent: 0, time: now() };
   return {
-    update: (done) => {
+    update: (done, total = expected) => {
       const percent = total > 0 ? Math.min(100, Math.floor((100 * done) / total)) : 100;
       const stepped =
         Math.floor(percent / LINE_EVERY_PERCENT) > Math.floor(last.percent / LINE_EVERY_PERCENT);

@@ -42,7 +42,7 @@ const port = parentPort!;
 const setup = workerData as EngineSetup;
 
 async function main(): Promise<void> {
-  const { InferenceSession, Tensor } = (await import('onnxruntime-node')).default;
+  const { InferenceSession, Tensor } = await import('onnxruntime-node');
   const session = await InferenceSession.create(setup.modelFile, sessionOptions(setup));
   const state = new BatchState(setup.state);
   const calls: { [C in keyof EngineCalls]: (...args: Parameters<EngineCalls[C]>) => unknown } = {

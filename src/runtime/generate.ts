@@ -41,8 +41,10 @@ export interface GenerateOptions extends SamplingOptions {
 export interface TokenEvent {
   readonly kind: 'token';
   readonly id: string;
-  /** Which sample of its prompt. */
+  /** The place of its prompt among the requests. */
   readonly index: number;
+  /** Which continuation of its prompt. */
+  readonly sample: number;
   readonly token: TokenId;
   readonly logprob: number;
   /** Text that this token completes: often its own, sometimes none yet. */
@@ -54,6 +56,7 @@ export interface ResultEvent {
   readonly kind: 'result';
   readonly id: string;
   readonly index: number;
+  readonly sample: number;
   readonly promptIds: readonly TokenId[];
   /** Every token that was drawn, the one that stopped it included. */
   readonly tokenIds: readonly TokenId[];
@@ -77,6 +80,7 @@ export interface Timing {
 interface Sequence {
   readonly request: GenerateRequest;
   readonly index: number;
+  readonly sample: number;
   readonly random: Random;
   readonly decoder: StreamingDecoder | undefined;
   readonly stops: StopMatcher;
@@ -123,13 +127,13 @@ export async function* generate(
     for (const [row, sequence] of active.entries()) {
       const choice = chooseToken(result, row, options, sequence.random);
       const { text, reason } = advance(sequence, choice, options);
-      const { request, index } = sequence;
-      yield { kind: 'token', id: request.id, index, token: choice.id, logprob: choice.logprob, text };
+      const { request, index, sample } = sequence;
+      yield { kind: 'token', id: request.id, index, sample, token: choice.id, logprob: choice.logprob, text };
       if (reason) finished.push([row, reason]);
     }
+    for (const [row, reason] of finished) yield await finish(engine, active[row]!, row, reason, options);
     // From the last row down, so that the row that moves into a gap is never one that is finished itself.
-    for (const [row, reason] of finished.reverse()) {
-      yield await finish(engine, active[row]!, row, reason, options);
+    for (const [row] of finished.reverse()) {
       const last = active.pop()!;
       if (row === active.length) continue;
       await engine.copy(active.length, row);
@@ -146,7 +150,7 @@ async function* admissions(
 ): AsyncGenerator<Sequence, void, number> {
   // The first next() carries no value into a generator, and the first row is always free then.
   let row: number = 0;
-  let number = 0;
+  let index = 0;
   for (const request of requests) {
     const started = performance.now();
     const ids = [...(request.state?.pendingIds ?? []), ...request.promptIds];
@@ -157,12 +161,13 @@ async function* admissions(
     await prefill(engine, row, ids, { signal: options.signal });
     const samples = request.samples ?? 1;
     const shared = samples > 1 ? await engine.export(row) : undefined;
-    for (let index = 0; index < samples; index++) {
-      if (shared && index > 0) await engine.import(row, shared);
+    for (let sample = 0; sample < samples; sample++) {
+      if (shared && sample > 0) await engine.import(row, shared);
       row = yield {
         request,
         index,
-        random: createRandom(options.seed, number, index),
+        sample,
+        random: createRandom(options.seed, index, sample),
         decoder: options.tokenizer?.decoder(),
         stops: new StopMatcher(options.stopTexts ?? []),
         prefillMs: performance.now() - started,
@@ -173,7 +178,7 @@ async function* admissions(
         pending,
       };
     }
-    number++;
+    index++;
   }
 }
 
@@ -202,12 +207,13 @@ async function finish(
 ): Promise<ResultEvent> {
   const rest = sequence.stops.push(sequence.decoder?.end() ?? '');
   const tail = rest.stopped ? rest.text : rest.text + sequence.stops.end();
-  const { request, index, tokenIds, logprobs, prefillMs } = sequence;
+  const { request, index, sample, tokenIds, logprobs, prefillMs } = sequence;
   const decodeMs = performance.now() - sequence.started;
   return {
     kind: 'result',
     id: request.id,
     index,
+    sample,
     promptIds: request.promptIds,
     tokenIds,
     tail,

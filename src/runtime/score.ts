@@ -37,11 +37,11 @@ export interface ScoreOptions {
 /** Scores requests in order, `batch` at a time. What a request gives does not depend on the others. */
 export async function* score(
   engine: Engine,
-  requests: Iterable<ScoreRequest>,
+  requests: Iterable<ScoreRequest> | AsyncIterable<ScoreRequest>,
   options: ScoreOptions = {},
 ): AsyncGenerator<ScoreResult> {
   let group: ScoreRequest[] = [];
-  for (const request of requests) {
+  for await (const request of requests) {
     group.push(request);
     if (group.length < (options.batch ?? 1)) continue;
     yield* await scoreGroup(engine, group, options);

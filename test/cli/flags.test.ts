@@ -23,7 +23,7 @@ async function refused(args: readonly string[], env: Env = {}): Promise<string> 
 
 describe('flags', { concurrency: 2 }, () => {
   it('have defaults', async () => {
-    assert.deepEqual(await parsed([]), { json: true, batch: 1, device: 'cpu' });
+    assert.deepEqual(await parsed([]), { json: true, device: 'cpu' });
   });
 
   it('become numbers, sizes, paths', async () => {

@@ -1,0 +1,23 @@
+/** What another program, or a person, writes to stdin. */
+
+import { InputError } from '../errors.js';
+
+/** Longer prompts belong into a file. */
+const MAX_STDIN_BYTES = 64 * 2 ** 20;
+
+/**
+ * All of stdin as text, without the one line end that `echo` adds.
+ * @throws InputError for more than 64 MiB.
+ */
+export async function readStdin(stdin: AsyncIterable<Buffer | string> = process.stdin): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stdin) {
+    chunks.push(Buffer.from(chunk));
+    bytes += chunks.at(-1)!.byteLength;
+    if (bytes > MAX_STDIN_BYTES) throw new InputError(`stdin has more than ${MAX_STDIN_BYTES} bytes.`);
+  }
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+}

@@ -1,0 +1,121 @@
+/** `recgemma convert`: a checkpoint to a model folder. */
+
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../cli/base-command.js';
+import { existingPathFlag, integerFlag } from '../cli/flags.js';
+import { formatBytes, formatDuration } from '../cli/format.js';
+import type { ConvertReport, ResolvedCheckpoint } from '../index.js';
+
+export default class Convert extends BaseCommand<typeof Convert> {
+  static override summary = 'Convert a checkpoint to a model folder';
+  static override description =
+    'The format is told by the content: Orbax folders, PyTorch .pt and .bin, safetensors, single or sharded. Weights stream through, so a 9B model needs less than 1 GiB of memory.';
+  static override examples = [
+    '<%= config.bin %> convert hf:google/recurrentgemma-2b-it --out recurrentgemma-2b-it',
+    '<%= config.bin %> convert 2b-it/ --out model --tokenizer tokenizer.model',
+    '<%= config.bin %> convert griffin.pt --out model --model-config config.json --dry-run',
+  ];
+  static override args = {
+    checkpoint: Args.string({
+      required: true,
+      description: 'Checkpoint file or folder, or hf:org/name[@revision].',
+    }),
+  };
+  static override flags = {
+    out: Flags.string({ char: 'o', required: true, summary: 'Model folder to make.', helpValue: '<dir>' }),
+    precision: Flags.option({
+      char: 'p',
+      options: ['fp32'] as const,
+      default: 'fp32' as const,
+      summary: 'Precision of the weights.',
+    })(),
+    device: Flags.option({
+      options: ['cpu'] as const,
+      default: 'cpu' as const,
+      summary: 'Device that the graph is made for.',
+    })(),
+    from: Flags.option({
+      options: ['auto', 'flax', 'torch', 'hf'] as const,
+      default: 'auto' as const,
+      summary: "Whose tensor names the checkpoint has: DeepMind's JAX or PyTorch, or Hugging Face's.",
+    })(),
+    preset: Flags.string({ summary: 'Published model whose config it is.', helpValue: '<name>' }),
+    'model-config': existingPathFlag({
+      summary: "JSON with what the checkpoint does not hold, in GriffinConfig's field names.",
+      helpValue: '<file>',
+    }),
+    'attention-window': integerFlag({ min: 1, summary: 'Keys that a query sees before itself.' }),
+    tokenizer: existingPathFlag({ summary: 'Tokenizer file, or folder that holds one.' }),
+    logits: Flags.option({
+      options: ['last', 'all'] as const,
+      default: 'last' as const,
+      summary: 'all: plain logits [batch, time, vocab], for other tools.',
+    })(),
+    verify: Flags.boolean({ summary: 'Check the model folder when it is done.' }),
+    'dry-run': Flags.boolean({ summary: 'Say what would be converted, and write nothing.' }),
+    force: Flags.boolean({ summary: 'Replace the model folder that is there.' }),
+    offline: Flags.boolean({ summary: 'Take hf: checkpoints from the cache only.' }),
+  };
+
+  async run(): Promise<void> {
+    const { convert } = await import('../index.js');
+    const { from, preset, tokenizer, logits, force, out } = this.flags;
+    const source = await this.#resolve();
+    const options = {
+      checkpoint: source.path,
+      hub: source.hub,
+      out,
+      from: from === 'auto' ? undefined : from,
+      preset,
+      modelConfig: this.flags['model-config'],
+      attentionWindow: this.flags['attention-window'],
+      tokenizer,
+      logits,
+      force,
+      dryRun: this.flags['dry-run'],
+      signal: this.signal,
+    };
+    const report = options.dryRun
+      ? await convert(options)
+      : await this.console.progress('convert', 0, (onProgress) => convert({ ...options, onProgress }));
+    for (const note of report.notes) this.console.note(note);
+    for (const warning of report.warnings) this.console.warn(warning);
+    if (this.flags.verify && report.written) await this.#verify(out);
+    this.console.result(report, () => describe(report));
+  }
+
+  async #resolve(): Promise<ResolvedCheckpoint> {
+    const { resolveCheckpoint } = await import('../index.js');
+    const { checkpoint } = this.args;
+    const options = { offline: this.flags.offline, signal: this.signal };
+    if (!checkpoint.startsWith('hf:')) return resolveCheckpoint(checkpoint, options);
+    return this.console.progress('download', 0, (update) =>
+      resolveCheckpoint(checkpoint, {
+        ...options,
+        onProgress: ({ receivedBytes, totalBytes }) => update(receivedBytes, totalBytes),
+      }),
+    );
+  }
+
+  /** @throws CheckError where the model folder does not do what it should. */
+  async #verify(out: string): Promise<void> {
+    const { verifyModel, CheckError } = await import('../index.js');
+    const { checks, passed } = await this.console.step(`verify ${out}`, () =>
+      verifyModel(out, { signal: this.signal }),
+    );
+    const failed = checks.filter((check) => !check.passed).map((check) => check.name);
+    if (passed) return;
+    throw new CheckError(`${out} was written, but failed: ${failed.join(', ')}.`, {
+      hint: `See the whole report with: recgemma verify ${out}`,
+    });
+  }
+}
+
+function describe(report: ConvertReport): string {
+  const { out, family, format, parameters, weightBytes, seconds, stateBytesPerSequence } = report;
+  const what = `${family}, ${(parameters / 1e6).toFixed(1)} M parameters, from ${format}`;
+  const state = `${formatBytes(stateBytesPerSequence)} of state a sequence, whatever its length`;
+  if (!report.written)
+    return `Would write ${out}: ${what}, ${formatBytes(weightBytes)} of weights; ${state}.`;
+  return `Wrote ${out}: ${what}, ${formatBytes(weightBytes)} of weights in ${formatDuration(1000 * seconds)}; ${state}.`;
+}

@@ -1,0 +1,181 @@
+/** `recgemma sample`: text as it comes. */
+
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../cli/base-command.js';
+import {
+  BATCH_OF_A_FILE,
+  batchFlag,
+  deviceFlag,
+  existingPathFlag,
+  integerFlag,
+  modelFlag,
+  probabilityFlag,
+  seedFlag,
+  temperatureFlag,
+  threadsFlag,
+} from '../cli/flags.js';
+import { formatBytes, formatDuration } from '../cli/format.js';
+import { sampleWriter } from '../cli/sample-output.js';
+import { readStdin } from '../cli/stdin.js';
+import { InterruptedError, UsageError } from '../errors.js';
+import type { GenerateRequest, ResultEvent, TextModel } from '../index.js';
+
+export default class Sample extends BaseCommand<typeof Sample> {
+  static override summary = 'Continue a prompt, text as it comes';
+  static override description =
+    'The prompt is the argument, or stdin, or every line of --prompts. With --json each result is one line as it finishes.';
+  static override examples = [
+    '<%= config.bin %> sample -m model "The capital of France is" -n 50',
+    'echo "The capital of France is" | <%= config.bin %> sample -m model -t 0.7 --top-p 0.9 --seed 1',
+    '<%= config.bin %> sample -m model --prompts prompts.jsonl --batch 16 --json',
+    '<%= config.bin %> sample -m model "A long prompt" -n 0 --save-state prompt.state',
+  ];
+  static override args = { prompt: Args.string({ description: 'Text to continue; - reads stdin.' }) };
+  static override flags = {
+    model: modelFlag,
+    'max-tokens': integerFlag({ char: 'n', min: 0, default: 128, summary: 'Most tokens to generate.' }),
+    temperature: temperatureFlag({
+      char: 't',
+      default: 0,
+      summary: 'Randomness; 0 always takes the likeliest token.',
+    }),
+    'top-k': integerFlag({ min: 1, summary: 'Draw from the k likeliest tokens only.' }),
+    'top-p': probabilityFlag({
+      summary: 'Draw from the likeliest tokens that together have this probability.',
+    }),
+    'min-p': probabilityFlag({ summary: 'Draw from tokens at least this times as likely as the likeliest.' }),
+    seed: seedFlag,
+    stop: Flags.string({
+      multiple: true,
+      summary: 'Text that ends the generation; may be given several times.',
+    }),
+    batch: batchFlag,
+    samples: integerFlag({
+      min: 1,
+      default: 1,
+      summary: 'Continuations of each prompt, which is paid for once.',
+    }),
+    prompts: Flags.string({
+      summary: 'JSON Lines of {"id", "prompt"} or {"id", "prompt_ids"}; - reads stdin.',
+      helpValue: '<file>',
+      exclusive: ['prompt-ids', 'load-state', 'save-state'],
+    }),
+    'prompt-ids': Flags.string({ summary: 'Token ids to continue, as 2,651,9.', helpValue: '<ids>' }),
+    chat: Flags.boolean({
+      summary: "Put the prompt in the model's chat template, for instruction-tuned models.",
+    }),
+    echo: Flags.boolean({ summary: 'Write the prompt first.' }),
+    logprobs: Flags.boolean({ summary: "Give each token's log probability." }),
+    'ignore-eos': Flags.boolean({ summary: 'Go on past the end of the text.' }),
+    device: deviceFlag,
+    threads: threadsFlag,
+    stats: Flags.boolean({ summary: 'Say on stderr how fast it was.' }),
+    'save-state': Flags.string({ summary: 'Keep the state after the last token.', helpValue: '<file>' }),
+    'load-state': existingPathFlag({
+      summary: 'Go on from a kept state; the prompt comes after it.',
+      helpValue: '<file>',
+    }),
+  };
+
+  async run(): Promise<void> {
+    const { generate, requireDevice, resultLine, TextModel, saveState } = await import('../index.js');
+    const { flags } = this;
+    requireDevice(flags.device);
+    const text = await this.#promptText();
+    const batch = flags.batch ?? (flags.prompts ? BATCH_OF_A_FILE : Math.min(flags.samples, BATCH_OF_A_FILE));
+    const model = await this.console.step(`load ${flags.model}`, () =>
+      TextModel.load(flags.model, { threads: flags.threads, batch, signal: this.signal }),
+    );
+    const started = performance.now();
+    const results: ResultEvent[] = [];
+    try {
+      if (flags.stop && !model.tokenizer)
+        throw new UsageError('--stop needs a tokenizer, which this model folder has not.');
+      const requests = await this.#requests(model, text);
+      const events = generate(model.engine, requests, {
+        maxTokens: flags['max-tokens'],
+        temperature: flags.temperature,
+        topK: flags['top-k'],
+        topP: flags['top-p'],
+        minP: flags['min-p'],
+        seed: flags.seed ?? Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+        batch,
+        stopIds: flags['ignore-eos'] ? [] : model.stopIds({ chat: flags.chat }),
+        stopTexts: flags.stop ?? [],
+        tokenizer: model.tokenizer,
+        keepState: flags['save-state'] !== undefined,
+        signal: this.signal,
+      });
+      const write = sampleWriter(this.console, model, {
+        alone: requests.length * flags.samples === 1,
+        echo: flags.echo,
+        logprobs: flags.logprobs,
+        line: (result, prefix) => resultLine(result, { logprobs: flags.logprobs, prefix }),
+      });
+      if (flags.echo && !this.console.json && text !== undefined) this.console.write(text);
+      for await (const event of events) {
+        write(event);
+        if (event.kind === 'result') results.push(event);
+      }
+      const state = results[0]?.state;
+      if (flags['save-state'] && state) await saveState(flags['save-state'], model.engine.folder, state);
+      if (flags.stats) await this.#stats(model, results, performance.now() - started);
+    } catch (error) {
+      if (this.signal.aborted)
+        throw new InterruptedError(`Interrupted. ${finished(results.length)}`, { cause: error });
+      throw error;
+    } finally {
+      // A running call cannot be stopped; the end of the process does not wait for it.
+      void model.close();
+    }
+  }
+
+  async #promptText(): Promise<string | undefined> {
+    const { flags, args } = this;
+    const given = [args.prompt, flags.prompts, flags['prompt-ids']].filter((source) => source !== undefined);
+    if (given.length > 1) throw new UsageError('Give one of: a prompt, --prompts, --prompt-ids.');
+    if (flags['save-state'] && flags.samples > 1)
+      throw new UsageError('--save-state keeps one state; leave out --samples.');
+    if (args.prompt !== undefined && args.prompt !== '-') return args.prompt;
+    if (flags.prompts || flags['prompt-ids']) return undefined;
+    const text = process.stdin.isTTY && args.prompt === undefined ? '' : await readStdin();
+    if (text !== '' || flags['load-state']) return text;
+    throw new UsageError('There is no prompt.', {
+      hint: 'Give it as an argument, on stdin, or as --prompts FILE.jsonl.',
+    });
+  }
+
+  async #requests(model: TextModel, text: string | undefined): Promise<GenerateRequest[]> {
+    const { loadState, parseIds, readPrompts } = await import('../index.js');
+    const { flags } = this;
+    const options = { chat: flags.chat, samples: flags.samples };
+    if (flags.prompts) return readPrompts(flags.prompts, model, options);
+    const load = flags['load-state'];
+    const state = load === undefined ? undefined : await loadState(load, model.engine.folder);
+    const ids = flags['prompt-ids'];
+    const continued = state !== undefined;
+    const prompt = ids !== undefined ? { ids: parseIds(ids) } : { text: text ?? '' };
+    const nothing = continued && 'text' in prompt && prompt.text === '';
+    const promptIds = nothing ? [] : await model.promptIds(prompt, { ...options, continued });
+    return [{ id: '0', promptIds, samples: flags.samples, ...(state && { state }) }];
+  }
+
+  async #stats(model: TextModel, results: readonly ResultEvent[], wallMs: number): Promise<void> {
+    const sum = (count: (result: ResultEvent) => number) =>
+      results.reduce((total, result) => total + count(result), 0);
+    const tokens = sum(({ tokenIds }) => tokenIds.length);
+    const prompt = sum(({ promptIds, sample }) => (sample === 0 ? promptIds.length : 0));
+    const prefill = sum(({ timing, sample }) => (sample === 0 ? timing.prefillMs : 0));
+    const bytes = await model.engine.stateBytes();
+    const rate = (count: number, ms: number) => (ms > 0 ? ((1000 * count) / ms).toFixed(1) : '0');
+    this.console.note(
+      `prompt ${prompt} tokens, ${rate(prompt, prefill)} a second; generated ${tokens}, ${rate(tokens, wallMs - prefill)} a second; ${formatBytes(bytes)} of state; ${formatDuration(wallMs)} in all`,
+    );
+  }
+}
+
+function finished(count: number): string {
+  return count === 0
+    ? 'No text was finished.'
+    : `${count} finished ${count === 1 ? 'text was' : 'texts were'} written.`;
+}

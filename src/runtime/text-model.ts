@@ -1,0 +1,106 @@
+/** A loaded model with its tokenizer: the rules by which prompts and continuations become ids. */
+
+import { InputError, UsageError } from '../errors.js';
+import { chatStopIds, loadChatTemplate, renderChat } from '../tokenizer/chat-template.js';
+import { openTokenizer } from '../tokenizer/open.js';
+import { type TokenId, type Tokenizer, tokenId } from '../tokenizer/tokenizer.js';
+import { Engine, type EngineOptions } from './engine.js';
+
+/** A prompt as a user gives it: a text, or ids that are used as they are. */
+export type Prompt = { readonly text: string } | { readonly ids: readonly number[] };
+
+/** A model and its tokenizer; without one it takes and gives ids only. Close it when done. */
+export class TextModel {
+  private constructor(
+    readonly engine: Engine,
+    readonly tokenizer: Tokenizer | undefined,
+    readonly chatTemplate: string | undefined,
+  ) {}
+
+  /** Loads a model folder. @throws InputError where it cannot be used. */
+  static async load(path: string, options: EngineOptions = {}): Promise<TextModel> {
+    const engine = await Engine.load(path, options);
+    try {
+      return new TextModel(engine, await openTokenizer(path), await loadChatTemplate(path));
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+  }
+
+  /** Tokens that end a generated text: the end of the sequence, and in a chat the end of a turn. */
+  stopIds(options: { readonly chat: boolean }): readonly TokenId[] {
+    if (!this.tokenizer) return [];
+    return options.chat ? chatStopIds(this.tokenizer) : this.tokenizer.eosIds;
+  }
+
+  /**
+   * A prompt's ids: a text begins with BOS where the model has one, and in a chat stands in its turn.
+   * @param options.continued the prompt goes on from a state, so no BOS and no beginning of a chat is put before it.
+   * @throws UsageError for a text where there is no tokenizer, InputError for ids that the model has not.
+   */
+  async promptIds(
+    prompt: Prompt,
+    options: { readonly chat?: boolean; readonly continued?: boolean } = {},
+  ): Promise<TokenId[]> {
+    if ('ids' in prompt) return this.checkIds(prompt.ids);
+    const tokenizer = this.#required();
+    const bos = options.continued ? { bos: false } : {};
+    if (!options.chat) return tokenizer.encode(prompt.text, bos);
+    const piece = (id: TokenId | undefined) => (id === undefined ? '' : tokenizer.piece(id));
+    const text = await renderChat(this.chatTemplate, [{ role: 'user', content: prompt.text }], {
+      bosToken: options.continued ? '' : piece(tokenizer.bosId),
+      eosToken: piece(tokenizer.eosIds[0]),
+    });
+    return tokenizer.encode(text, { ...bos, special: true });
+  }
+
+  /**
+   * The ids of a context and its continuation, split as lm-evaluation-harness does (api/model.py, `_encode_pair`): spaces at the
+   * context's end belong to the continuation, and both are encoded together. An empty context is BOS alone.
+   */
+  pairIds(context: string, continuation: string): { contextIds: TokenId[]; continuationIds: TokenId[] } {
+    const tokenizer = this.#required();
+    if (context === '') {
+      return { contextIds: [this.bos()], continuationIds: tokenizer.encode(continuation, { bos: false }) };
+    }
+    const trimmed = context.trimEnd();
+    const all = tokenizer.encode(context + continuation);
+    const contextIds = tokenizer.encode(trimmed);
+    return { contextIds, continuationIds: all.slice(contextIds.length) };
+  }
+
+  /** The token that begins every sequence. @throws UsageError where the tokenizer has none. */
+  bos(): TokenId {
+    const bos = this.#required().bosId;
+    if (bos !== undefined) return bos;
+    throw new UsageError('The tokenizer has no beginning-of-sequence token; give a context.');
+  }
+
+  /** Plain numbers as ids of this model. @throws InputError for one that it has not. */
+  checkIds(ids: readonly number[]): TokenId[] {
+    const size = this.engine.folder.manifest.vocab_size;
+    const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= size);
+    if (bad === undefined) return ids.map(tokenId);
+    throw new InputError(`Token id ${bad} is not one of this model's, which are 0 to ${size - 1}.`);
+  }
+
+  async close(): Promise<void> {
+    await this.engine.close();
+  }
+
+  #required(): Tokenizer {
+    if (this.tokenizer) return this.tokenizer;
+    throw new UsageError(`${this.engine.folder.path} has no tokenizer: it takes and gives token ids only.`, {
+      hint: 'Give --prompt-ids, or lines with "prompt_ids"; or convert again with --tokenizer.',
+    });
+  }
+}
+
+/** Token ids as a user types them: `2,651, 9`. @throws UsageError for anything else. */
+export function parseIds(text: string): number[] {
+  const ids = text.split(/[\s,]+/).filter((part) => part !== '');
+  const bad = ids.find((id) => !/^\d{1,9}$/.test(id));
+  if (bad === undefined && ids.length > 0) return ids.map(Number);
+  throw new UsageError(`"${bad ?? text}" is not a token id; give them as 2,651,9.`);
+}
