@@ -45,4 +45,6 @@ export { type TextPerplexity, textPerplexity } from './runtime/text-perplexity.j
 export { type ChatMessage, chatStopIds, loadChatTemplate, renderChat } from './tokenizer/chat-template.js';
 export { openTokenizer } from './tokenizer/open.js';
 export { type StreamingDecoder, type TokenId, type Tokenizer, tokenId } from './tokenizer/tokenizer.js';
+export type { VerifyCheck, VerifyReport } from './verify/report.js';
+export { type VerifyOptions, verifyModel } from './verify/verify.js';
 export { packageVersion } from './version.js';

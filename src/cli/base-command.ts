@@ -1,7 +1,7 @@
 /** What every command shares: global flags, the console, Ctrl-C, and errors that reach `exitWith` unchanged. */
 
 import { Command, Flags, type Interfaces } from '@oclif/core';
-import { InterruptedError } from '../errors.js';
+import { CheckError, InterruptedError } from '../errors.js';
 import { Console } from './console.js';
 import { isInterruption } from './describe-error.js';
 import { withEnvironment } from './environment.js';
@@ -75,6 +75,15 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     const { json, quiet, verbose, color } = flags;
     this.console = new Console({ json, quiet, verbose, color });
     this.#interrupts = watchInterrupts(this.console);
+  }
+
+  /**
+   * Writes a report that holds its own verdict. Where that is a failure the process ends as CheckError would end it, but no error
+   * follows the report: it says everything, and with `--json` it stays the only thing on stdout.
+   */
+  protected verdict(report: { readonly passed: boolean }, text: () => string): void {
+    this.console.result(report, text);
+    if (!report.passed) process.exitCode = new CheckError('A check failed.').exitCode;
   }
 
   /** After an interruption every error is that interruption's doing; when nobody reads the output, there is no error. */

@@ -5,6 +5,7 @@ import Convert from '../commands/convert.js';
 import Devices from '../commands/devices.js';
 import Sample from '../commands/sample.js';
 import Score from '../commands/score.js';
+import Verify from '../commands/verify.js';
 import { UsageError } from '../errors.js';
 import { exitWith } from './exit.js';
 import { helpInOrder } from './help.js';
@@ -13,6 +14,7 @@ import { closest } from './suggest.js';
 /** Every command, in the order in which help lists them. A new one needs its file in `src/commands/` and a line here. */
 export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   convert: Convert,
+  verify: Verify,
   sample: Sample,
   score: Score,
   devices: Devices,
