@@ -7,19 +7,21 @@ import { type DType, itemBytes } from './dtype.js';
 type PieceCast = (piece: Uint8Array) => Uint8Array;
 
 /**
- * A cast from one dtype to another, piece by piece: bfloat16, float16 or float64 to float32.
+ * Makes casts from one dtype to another: bfloat16, float16 or float64 to float32. Each has a buffer of its own, which goes with it.
  * @throws RecgemmaError for any other pair.
  */
-export function castPiece(from: DType, to: DType): PieceCast {
+export function pieceCast(from: DType, to: DType): () => PieceCast {
   const convert = to === 'float32' ? TO_FLOAT32[from] : undefined;
   if (!convert) throw new RecgemmaError('failed', `cannot cast ${from} to ${to}`);
-  let output = new Uint8Array(0);
-  return (piece) => {
-    const bytes = (piece.byteLength / itemBytes(from)) * itemBytes(to);
-    if (output.byteLength < bytes) output = new Uint8Array(bytes);
-    const result = output.subarray(0, bytes);
-    convert(aligned(piece, itemBytes(from)), result);
-    return result;
+  return () => {
+    let output = new Uint8Array(0);
+    return (piece) => {
+      const bytes = (piece.byteLength / itemBytes(from)) * itemBytes(to);
+      if (output.byteLength < bytes) output = new Uint8Array(bytes);
+      const result = output.subarray(0, bytes);
+      convert(aligned(piece, itemBytes(from)), result);
+      return result;
+    };
   };
 }
 

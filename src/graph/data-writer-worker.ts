@@ -1,42 +1,73 @@
 /** The thread behind {@link DataWriter}: writes and hashes slabs in the order in which they come. */
 
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** A slab to write and give back, or the end of the file. */
-export type ToDataWriter = { readonly slab: ArrayBuffer; readonly bytes: number } | { readonly finish: true };
+/** What the thread is started with. */
+export interface DataWriterSetup {
+  readonly path: string;
+  /** Shared memory, each slab at a multiple of {@link BLOCK_BYTES}. */
+  readonly slabs: readonly Uint8Array[];
+}
+
+/** The next `bytes` bytes of the file, in a slab that is given back unless it is the last. */
+export interface ToDataWriter {
+  readonly slab: number;
+  readonly bytes: number;
+  readonly last: boolean;
+}
 
 /** A slab given back, the finished file, or a sentence about what failed. */
 export type FromDataWriter =
-  | { readonly slab: ArrayBuffer }
+  | { readonly slab: number }
   | { readonly bytes: number; readonly sha256: string }
   | { readonly failed: string };
 
-const path = workerData as string;
+/** What direct writes must be a multiple of: the largest logical block of today's disks. */
+const BLOCK_BYTES = 4096;
+
+const { path, slabs } = workerData as DataWriterSetup;
 const port = parentPort!;
 const hash = createHash('sha256');
-const file = openSync(path, 'wx');
+let file: number | undefined;
 let position = 0;
 
 port.on('message', (message: ToDataWriter) => {
   try {
-    if ('finish' in message) {
-      fsyncSync(file);
-      closeSync(file);
-      reply({ bytes: position, sha256: hash.digest('hex') });
-      return;
-    }
-    const bytes = new Uint8Array(message.slab, 0, message.bytes);
-    hash.update(bytes);
-    for (let at = 0; at < bytes.byteLength; ) at += writeSync(file, bytes, at, bytes.byteLength - at);
-    position += bytes.byteLength;
-    reply({ slab: message.slab }, [message.slab]);
+    port.postMessage(take(message));
   } catch (error) {
-    reply({ failed: `cannot write ${path}: ${error instanceof Error ? error.message : error}` });
+    const failed = `cannot write ${path}: ${error instanceof Error ? error.message : error}`;
+    port.postMessage({ failed } satisfies FromDataWriter);
   }
 });
 
-function reply(message: FromDataWriter, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
+function take({ slab, bytes, last }: ToDataWriter): FromDataWriter {
+  file ??= openNew();
+  const data = slabs[slab]!;
+  hash.update(data.subarray(0, bytes));
+  // Only the last slab is not full; what is written too much of it is cut off below.
+  const padded = Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+  for (let at = 0; at < padded; ) at += writeSync(file, data, at, padded - at);
+  position += bytes;
+  if (!last) return { slab };
+  ftruncateSync(file, position);
+  fsyncSync(file);
+  closeSync(file);
+  return { bytes: position, sha256: hash.digest('hex') };
+}
+
+/**
+ * Opens the file for direct writes where the system has them: copying 10 GB through the page cache takes longer than
+ * everything else (measured 0.4 to 0.8 GB/s against 2.1 GB/s), and drives out what others keep there.
+ */
+function openNew(): number {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  try {
+    return openSync(path, flags | (constants.O_DIRECT ?? 0));
+  } catch (error) {
+    const refused = (error as NodeJS.ErrnoException).code === 'EINVAL';
+    if (refused) return openSync(path, flags & ~constants.O_EXCL);
+    throw error;
+  }
 }

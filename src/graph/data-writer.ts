@@ -1,15 +1,16 @@
 /** Writes a large file front to back and hashes it on the way, in a thread of its own so that reading and writing overlap. */
 
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { RecgemmaError } from '../errors.js';
-import type { FromDataWriter, ToDataWriter } from './data-writer-worker.js';
+import type { DataWriterSetup, FromDataWriter, ToDataWriter } from './data-writer-worker.js';
 
-/** Bytes that travel to the writing thread at once. */
+/** Bytes that go to the writing thread at once; a multiple of every disk's block. */
 const SLAB_BYTES = 8 << 20;
 
 /** Slabs in flight: one being filled, one being written, one between. */
 const SLAB_COUNT = 3;
+
+const WASM_PAGE_BYTES = 64 << 10;
 
 /** What a finished file holds. */
 export interface WrittenFile {
@@ -21,17 +22,25 @@ export interface WrittenFile {
 /** A file under construction. Always end with {@link DataWriter.finish} or {@link DataWriter.abort}. */
 export class DataWriter {
   readonly #worker: Worker;
-  readonly #free: ArrayBuffer[] = [];
+  readonly #slabs: readonly Uint8Array[];
+  readonly #free: number[] = [];
   #wake: () => void = () => {};
   #failure: Error | undefined;
   #finished: WrittenFile | undefined;
-  #slab: Uint8Array = new Uint8Array(SLAB_BYTES);
+  #slab = 0;
   #filled = 0;
   #position = 0;
 
+  /** Starts a file, which must not exist yet. */
   constructor(path: string) {
-    for (let i = 1; i < SLAB_COUNT; i++) this.#free.push(new ArrayBuffer(SLAB_BYTES));
-    this.#worker = new Worker(new URL('./data-writer-worker.js', import.meta.url), { workerData: path });
+    const memory = alignedMemory(SLAB_COUNT * SLAB_BYTES);
+    this.#slabs = Array.from(
+      { length: SLAB_COUNT },
+      (_, i) => new Uint8Array(memory, i * SLAB_BYTES, SLAB_BYTES),
+    );
+    for (let i = 1; i < SLAB_COUNT; i++) this.#free.push(i);
+    const setup: DataWriterSetup = { path, slabs: this.#slabs };
+    this.#worker = new Worker(new URL('./data-writer-worker.js', import.meta.url), { workerData: setup });
     this.#worker.on('message', (message: FromDataWriter) => {
       if ('slab' in message) this.#free.push(message.slab);
       else if ('failed' in message) this.#failure = new RecgemmaError('failed', message.failed);
@@ -53,7 +62,7 @@ export class DataWriter {
   async write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.byteLength; ) {
       const count = Math.min(bytes.byteLength - at, SLAB_BYTES - this.#filled);
-      this.#slab.set(bytes.subarray(at, at + count), this.#filled);
+      this.#slabs[this.#slab]!.set(bytes.subarray(at, at + count), this.#filled);
       at += count;
       this.#filled += count;
       if (this.#filled === SLAB_BYTES) await this.#send();
@@ -68,10 +77,9 @@ export class DataWriter {
 
   /** Writes what is left, waits until it is on the disk, and returns the file's size and hash. */
   async finish(): Promise<WrittenFile> {
-    await this.#send();
-    this.#post({ finish: true });
+    this.#post({ slab: this.#slab, bytes: this.#filled, last: true });
     while (!this.#finished) await this.#woken();
-    await this.#stop();
+    await this.#worker.terminate();
     return this.#finished;
   }
 
@@ -81,16 +89,15 @@ export class DataWriter {
   }
 
   async #send(): Promise<void> {
-    const slab = this.#slab.buffer as ArrayBuffer;
-    this.#post({ slab, bytes: this.#filled }, [slab]);
+    this.#post({ slab: this.#slab, bytes: this.#filled, last: false });
     this.#filled = 0;
     while (this.#free.length === 0) await this.#woken();
-    this.#slab = new Uint8Array(this.#free.pop()!);
+    this.#slab = this.#free.pop()!;
   }
 
-  #post(message: ToDataWriter, transfer: ArrayBuffer[] = []): void {
+  #post(message: ToDataWriter): void {
     if (this.#failure) throw this.#failure;
-    this.#worker.postMessage(message, transfer);
+    this.#worker.postMessage(message);
   }
 
   #woken(): Promise<void> {
@@ -99,10 +106,13 @@ export class DataWriter {
       if (this.#failure) this.#wake();
     });
   }
+}
 
-  async #stop(): Promise<void> {
-    const exited = once(this.#worker, 'exit');
-    this.#worker.unref();
-    await Promise.race([exited, this.#worker.terminate()]);
-  }
+/**
+ * Memory that both threads see and that starts at a page, as writing past the page cache needs. Only WebAssembly promises that;
+ * an ArrayBuffer starts wherever malloc put it.
+ */
+function alignedMemory(bytes: number): SharedArrayBuffer {
+  const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
 }

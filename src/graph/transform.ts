@@ -1,9 +1,10 @@
 /** Tensors made from tensors without reading them yet: casts, transposes, stacks and merges, each piece by piece where it can. */
 
 import { RecgemmaError } from '../errors.js';
-import { castPiece } from './cast.js';
+import { pieceCast } from './cast.js';
 import { type DType, elementCount, itemBytes, type Shape, tensorBytes } from './dtype.js';
 import type { LazyTensor } from './lazy-tensor.js';
+import { borrow, giveBack } from './scratch.js';
 
 /** Output is made in pieces of about this many bytes: large enough for fast system calls, small enough for the caches. */
 const PIECE_BYTES = 4 << 20;
@@ -11,11 +12,12 @@ const PIECE_BYTES = 4 << 20;
 /** The same elements as another floating dtype; widening is exact, and narrowing is not offered. */
 export function castTensor(tensor: LazyTensor, dtype: DType): LazyTensor {
   if (tensor.dtype === dtype) return tensor;
-  const cast = castPiece(tensor.dtype, dtype);
+  const convert = pieceCast(tensor.dtype, dtype);
   return {
     dtype,
     shape: tensor.shape,
     async *read() {
+      const cast = convert();
       for await (const piece of tensor.read()) yield cast(piece);
     },
   };
@@ -37,14 +39,20 @@ export function swapAxes(tensor: LazyTensor): LazyTensor {
     dtype: tensor.dtype,
     shape: [b, a, ...rest],
     async *read() {
-      const source = await collect(tensor);
+      const source = borrow(a * b * inner);
       const step = Math.max(1, Math.floor(PIECE_BYTES / (a * inner)));
-      const band = new Uint8Array(Math.min(step, b) * a * inner);
-      for (let start = 0; start < b; start += step) {
-        const count = Math.min(step, b - start);
-        const target = band.subarray(0, count * a * inner);
-        transposeBand(source, target, { rows: a, columns: b, itemBytes: inner, start, count });
-        yield target;
+      const band = borrow(Math.min(step, b) * a * inner);
+      try {
+        await fill(source, tensor);
+        for (let start = 0; start < b; start += step) {
+          const count = Math.min(step, b - start);
+          const target = band.subarray(0, count * a * inner);
+          transposeBand(source, target, { rows: a, columns: b, itemBytes: inner, start, count });
+          yield target;
+        }
+      } finally {
+        giveBack(source);
+        giveBack(band);
       }
     },
   };
@@ -77,7 +85,7 @@ export function mergeColumns(tensors: readonly LazyTensor[]): LazyTensor {
     async *read() {
       const readers = parts.map((tensor) => new ByteReader(tensor.read()));
       const step = Math.max(1, Math.floor(PIECE_BYTES / (width * size)));
-      const band = new Uint8Array(Math.min(step, rows) * width * size);
+      const band = borrow(Math.min(step, rows) * width * size);
       try {
         for (let start = 0; start < rows; start += step) {
           const runs = Math.min(step, rows - start);
@@ -91,6 +99,7 @@ export function mergeColumns(tensors: readonly LazyTensor[]): LazyTensor {
         }
         for (const reader of readers) await reader.expectEnd();
       } finally {
+        giveBack(band);
         for (const reader of readers) await reader.close();
       }
     },
@@ -111,6 +120,11 @@ export function memoryTensor(dtype: DType, shape: Shape, bytes: Uint8Array): Laz
 /** All bytes of a tensor in one array. */
 export async function collect(tensor: LazyTensor): Promise<Uint8Array> {
   const bytes = new Uint8Array(tensorBytes(tensor.dtype, tensor.shape));
+  await fill(bytes, tensor);
+  return bytes;
+}
+
+async function fill(bytes: Uint8Array, tensor: LazyTensor): Promise<void> {
   let at = 0;
   for await (const piece of tensor.read()) {
     bytes.set(piece, at);
@@ -119,7 +133,6 @@ export async function collect(tensor: LazyTensor): Promise<Uint8Array> {
   if (at !== bytes.byteLength) {
     throw new RecgemmaError('failed', `a tensor gave ${at} of ${bytes.byteLength} bytes`);
   }
-  return bytes;
 }
 
 /** The tensors as they are where all have one dtype, else all as float32. */
@@ -143,9 +156,9 @@ interface Band {
 /** Writes columns `start … start + count` of the source as rows of the target. */
 function transposeBand(source: Uint8Array, target: Uint8Array, band: Band): void {
   if (band.itemBytes === 2) {
-    transposeItems(new Uint16Array(source.buffer), new Uint16Array(target.buffer), band);
+    transposeItems(as(Uint16Array, source), as(Uint16Array, target), band);
   } else if (band.itemBytes === 4) {
-    transposeItems(new Uint32Array(source.buffer), new Uint32Array(target.buffer), band);
+    transposeItems(as(Uint32Array, source), as(Uint32Array, target), band);
   } else {
     const { rows, columns, itemBytes: size, start, count } = band;
     for (let c = 0; c < count; c++) {
@@ -155,6 +168,11 @@ function transposeBand(source: Uint8Array, target: Uint8Array, band: Band): void
       }
     }
   }
+}
+
+/** The bytes as items of another size, in place. */
+function as<A>(type: new (buffer: ArrayBufferLike, offset: number) => A, bytes: Uint8Array): A {
+  return new type(bytes.buffer, bytes.byteOffset);
 }
 
 /** Rows that are transposed together: a tile of 32 x 32 four-byte items and its transpose fit in the first-level cache. */

@@ -1,0 +1,62 @@
+/** Lists the weights that a model file names in its data file, without reading them. */
+
+import { readFile, stat } from 'node:fs/promises';
+import { fromBinary } from '@bufbuild/protobuf';
+import { InputError } from '../errors.js';
+import { type DType, type Shape, tensorBytes } from './dtype.js';
+import {
+  ModelProtoSchema,
+  TensorProto_DataLocation as DataLocation,
+  TensorProto_DataType as DataType,
+} from './onnx/onnx-ml_pb.js';
+
+/** A weight of a model file. */
+export interface ListedWeight {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly bytes: number;
+}
+
+/** A graph without its weights has a few MB; parsing takes some ten times as much memory. */
+const MAX_GRAPH_BYTES = 128 * 2 ** 20;
+
+const DTYPES: ReadonlyMap<number, DType> = new Map([
+  [DataType.DOUBLE, 'float64'],
+  [DataType.FLOAT, 'float32'],
+  [DataType.FLOAT16, 'float16'],
+  [DataType.BFLOAT16, 'bfloat16'],
+  [DataType.INT64, 'int64'],
+  [DataType.INT32, 'int32'],
+  [DataType.INT16, 'int16'],
+  [DataType.INT8, 'int8'],
+  [DataType.UINT8, 'uint8'],
+  [DataType.BOOL, 'bool'],
+]);
+
+/** @throws InputError where the file is no ONNX model, or has a weight of a dtype that recgemma never writes. */
+export async function listWeights(path: string): Promise<ListedWeight[]> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new InputError(`${path} cannot be read.`, { cause });
+  });
+  if (!found.isFile() || found.size > MAX_GRAPH_BYTES) {
+    throw new InputError(`${path} is not an ONNX graph of at most ${MAX_GRAPH_BYTES} bytes.`);
+  }
+  const weights = parse(await readFile(path), path).graph?.initializer ?? [];
+  return weights
+    .filter(({ dataLocation }) => dataLocation === DataLocation.EXTERNAL)
+    .map(({ name, dataType, dims }) => {
+      const dtype = DTYPES.get(dataType);
+      if (!dtype) throw new InputError(`${path}: the weight "${name}" has dtype ${dataType}.`);
+      const shape = dims.map(Number);
+      return { name, dtype, shape, bytes: tensorBytes(dtype, shape) };
+    });
+}
+
+function parse(bytes: Uint8Array, path: string) {
+  try {
+    return fromBinary(ModelProtoSchema, bytes);
+  } catch (cause) {
+    throw new InputError(`${path} is not an ONNX model.`, { cause });
+  }
+}
