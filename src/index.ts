@@ -12,6 +12,8 @@ export {
 export * from './errors.js';
 export type { DType, Shape } from './graph/dtype.js';
 export type { LazyTensor } from './graph/lazy-tensor.js';
+export { type InspectOptions, inspect } from './inspect/inspect.js';
+export type { InspectReport, StateReport, TokenizerSummary, WeightSummary } from './inspect/report.js';
 export { MANIFEST_FILE, type Manifest, type ModelFolder, readModelFolder } from './manifest.js';
 export { MODEL_FAMILIES } from './models/families.js';
 export type { LogitsForm, ModelFamily, PreparedModel, SourceLayout } from './models/family.js';

@@ -3,6 +3,7 @@
 import { type Command, run, settings } from '@oclif/core';
 import Convert from '../commands/convert.js';
 import Devices from '../commands/devices.js';
+import Inspect from '../commands/inspect.js';
 import Sample from '../commands/sample.js';
 import Score from '../commands/score.js';
 import Verify from '../commands/verify.js';
@@ -14,6 +15,7 @@ import { closest } from './suggest.js';
 /** Every command, in the order in which help lists them. A new one needs its file in `src/commands/` and a line here. */
 export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   convert: Convert,
+  inspect: Inspect,
   verify: Verify,
   sample: Sample,
   score: Score,

@@ -5,9 +5,9 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { InputError } from '../errors.js';
 import { type DType, type Shape, tensorBytes } from './dtype.js';
 import {
-  ModelProtoSchema,
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
+  ModelProtoSchema,
 } from './onnx/onnx-ml_pb.js';
 
 /** A weight of a model file. */

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { hashFiles } from '../convert/hash-files.js';
 import { InterruptedError } from '../errors.js';
+import { MODEL_FILE } from '../graph/save.js';
 import type { FileRecord, ModelFolder } from '../manifest.js';
 import type { CheckList } from './report.js';
 
@@ -13,7 +14,9 @@ export async function checkFiles(
   checks: CheckList,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const wrong: string[] = [];
+  const wrong = [MODEL_FILE]
+    .filter((name) => !Object.hasOwn(manifest.files, name))
+    .map((name) => `the manifest has no ${name}`);
   const right: [name: string, record: FileRecord][] = [];
   for (const [name, record] of Object.entries(manifest.files)) {
     const problem = await unlike(path, name, record);

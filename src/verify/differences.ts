@@ -15,7 +15,8 @@ export class Worst {
 
   /** `text`, and where the worst difference was, if there was any. */
   describe(text: string): string {
-    return this.#where === '' ? text : `${text}; worst ${this.#where}`;
+    if (this.#where === '') return text;
+    return `${text}; ${Number.isFinite(this.value) ? 'worst' : 'nothing to compare'} ${this.#where}`;
   }
 }
 

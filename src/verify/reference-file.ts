@@ -73,22 +73,28 @@ export async function openReference(path: string, vocabSize: number): Promise<Re
   if (raggedPrompts.length !== continuations.length) {
     throw new InputError(`${path}: ragged_batch has not as many continuations as prompts.`);
   }
+  const likelihoods = json.list('loglikelihood').map((each) => ({
+    context: each.ids('context'),
+    continuation: each.ids('continuation'),
+    sum: each.number('sum'),
+    isGreedy: each.values.is_greedy === true,
+  }));
+  if (prompts.length + raggedPrompts.length + likelihoods.length === 0) {
+    throw new InputError(`${path} holds no reference outputs.`, { hint: FORM });
+  }
   const file = await openTensors(path, json.optionalText('tensors'));
   return {
     path,
     config: json.optional('config')?.values ?? {},
     prompts,
     ragged: raggedPrompts.map((tokens, i) => ({ tokens, greedy: continuations[i]! })),
-    likelihoods: json.list('loglikelihood').map((each) => ({
-      context: each.ids('context'),
-      continuation: each.ids('continuation'),
-      sum: each.number('sum'),
-      isGreedy: each.values.is_greedy === true,
-    })),
+    likelihoods,
     read: (name, shape) => readTensor(path, file?.tensors.get(name), name, shape),
     close: async () => file?.close(),
   };
 }
+
+const FORM = 'The form of reference outputs is described in fixtures/goldens/README.md.';
 
 function readPrompt(json: Reader): ReferencePrompt {
   const tensor = json.optionalText('logits');
@@ -214,9 +220,7 @@ class Reader {
   }
 
   #not(field: string, what: string): InputError {
-    return new InputError(`${this.file.path}: ${this.place}${field} is not ${what}.`, {
-      hint: 'The form of reference outputs is described in fixtures/goldens/README.md.',
-    });
+    return new InputError(`${this.file.path}: ${this.place}${field} is not ${what}.`, { hint: FORM });
   }
 }
 

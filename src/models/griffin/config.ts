@@ -78,3 +78,8 @@ const MAX_LAYERS = 4096;
 export function fieldName(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
+
+/** A config, or what is known of one, in the form that `--model-config` reads. */
+export function publishedConfig(config: Partial<GriffinConfig>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(config).map(([field, value]) => [fieldName(field), value]));
+}

@@ -4,7 +4,7 @@ import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
 import type { ConfigInputs, ModelFamily, PreparedModel } from '../family.js';
 import type { SourceLayout } from '../source-layout.js';
-import { fieldName, type GriffinConfig, headDim } from './config.js';
+import { type GriffinConfig, headDim, publishedConfig } from './config.js';
 import { huggingFaceSource, inferredSource, modelConfigSource } from './config-sources.js';
 import { CONV_WIDTH } from './conv1d.js';
 import { buildGriffin, griffinState } from './griffin.js';
@@ -60,11 +60,6 @@ function refuseComplexRecurrence(names: Iterable<string>): void {
       );
     }
   }
-}
-
-/** The config as `--model-config` reads it. */
-function publishedConfig(config: GriffinConfig): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(config).map(([field, value]) => [fieldName(field), value]));
 }
 
 /** What transformers 5 would write, with the flags of transformers 4 that it still reads. */

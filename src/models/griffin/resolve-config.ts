@@ -1,7 +1,7 @@
 /** Puts a Griffin's configuration together from all its sources; where two contradict each other, both are named. */
 
 import { InputError, UsageError } from '../../errors.js';
-import { fieldName, type GriffinConfig, validateGriffinConfig } from './config.js';
+import { fieldName, type GriffinConfig, publishedConfig, validateGriffinConfig } from './config.js';
 import type { ConfigSource } from './config-sources.js';
 import { GRIFFIN_PRESETS } from './presets.js';
 
@@ -42,7 +42,7 @@ export function resolveGriffinConfig(sources: readonly ConfigSource[], window?: 
   if (missing.length > 0) {
     throw new UsageError(`The checkpoint does not say its ${missing.map(fieldName).join(', ')}.`, {
       hint: `Name a published model with --preset (${Object.keys(GRIFFIN_PRESETS).join(', ')}), or give the values with --model-config FILE.json, for example {"attention_window_size": 2048, "logits_soft_cap": 30, "embeddings_scale_by_sqrt_dim": true}.`,
-      details: { missing: missing.map(fieldName) },
+      details: { missing: missing.map(fieldName), known: publishedConfig(config) },
     });
   }
   const notes = preset

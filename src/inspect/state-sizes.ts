@@ -1,0 +1,72 @@
+/** How much memory sequences take, beside what they would take in a transformer of the same size. */
+
+import { type StateTensor, stateBytes } from '../models/state-tensor.js';
+
+/** Bytes of state for sequences of several lengths. */
+export interface StateSizes {
+  /** When its rings are full: the most that one sequence ever takes. */
+  readonly bytes_per_sequence: number;
+  readonly compared_with: ComparedTransformer | null;
+  readonly sizes: readonly StateSize[];
+}
+
+/**
+ * The transformer compared with: as deep and as wide as the model, every layer attending to the whole context by one key-value head
+ * (multi-query, as Griffin's own baseline has; De et al. 2024, section 3), its cache in float32 as our state is.
+ */
+export interface ComparedTransformer {
+  readonly layers: number;
+  readonly kv_heads: number;
+  readonly head_dim: number;
+  readonly dtype: 'float32';
+  readonly bytes_per_token: number;
+}
+
+/** Memory of `batch` sequences of `context` tokens each. */
+export interface StateSize {
+  readonly context: number;
+  readonly batch: number;
+  readonly state_bytes: number;
+  readonly transformer_bytes: number | null;
+  /** How many times smaller the state is. */
+  readonly ratio: number | null;
+}
+
+const FLOAT32_BYTES = 4;
+
+/** Works out the sizes for each context length. A ring grows with its sequence until it is full; the rest has its size from the start. */
+export function stateSizes(
+  state: readonly StateTensor[],
+  config: Readonly<Record<string, unknown>>,
+  { contexts, batch }: { readonly contexts: readonly number[]; readonly batch: number },
+): StateSizes {
+  const transformer = equalTransformer(config);
+  const sizes = contexts.map((context) => {
+    const used = state.map((tensor) => (tensor.kind === 'ring' ? firstSlots(tensor, context) : tensor));
+    const bytes = batch * stateBytes(used);
+    const cache = transformer ? batch * context * transformer.bytes_per_token : null;
+    const ratio = cache === null ? null : cache / bytes;
+    return { context, batch, state_bytes: bytes, transformer_bytes: cache, ratio };
+  });
+  return { bytes_per_sequence: stateBytes(state), compared_with: transformer, sizes };
+}
+
+function firstSlots(ring: StateTensor, count: number): StateTensor {
+  const [window = 0, ...rest] = ring.shape;
+  return { ...ring, shape: [Math.min(count, window), ...rest] };
+}
+
+/** Null where the config is not in GriffinConfig's terms. */
+function equalTransformer(config: Readonly<Record<string, unknown>>): ComparedTransformer | null {
+  const { width, num_heads: heads, block_types: blocks } = config;
+  if (typeof width !== 'number' || typeof heads !== 'number' || !Array.isArray(blocks)) return null;
+  const [layers, headDim, kvHeads] = [blocks.length, width / heads, 1];
+  const keysAndValues = 2 * layers * kvHeads * headDim;
+  return {
+    layers,
+    kv_heads: kvHeads,
+    head_dim: headDim,
+    dtype: 'float32',
+    bytes_per_token: keysAndValues * FLOAT32_BYTES,
+  };
+}

@@ -1,0 +1,47 @@
+/** Short accounts of tensors and of a tokenizer. */
+
+import { basename, dirname } from 'node:path';
+import type { DType } from '../graph/dtype.js';
+import { elementCount } from '../graph/dtype.js';
+import { findTokenizerFiles } from '../tokenizer/files.js';
+import { openTokenizer } from '../tokenizer/open.js';
+import type { TensorSummary, TokenizerSummary, WeightSummary } from './report.js';
+
+/** Adds tensors up by dtype, the largest sum first. */
+export function summariseWeights(tensors: readonly TensorSummary[]): WeightSummary[] {
+  const sums = new Map<DType, WeightSummary>();
+  for (const { dtype, shape, bytes } of tensors) {
+    const sum = sums.get(dtype) ?? { dtype, tensors: 0, elements: 0, bytes: 0 };
+    sums.set(dtype, {
+      dtype,
+      tensors: sum.tensors + 1,
+      elements: sum.elements + elementCount(shape),
+      bytes: sum.bytes + bytes,
+    });
+  }
+  return [...sums.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
+/** In the order in which people count: `blocks.2` before `blocks.10`. */
+export function inNaturalOrder(tensors: readonly TensorSummary[]): TensorSummary[] {
+  const { compare } = new Intl.Collator('en', { numeric: true });
+  return [...tensors].sort((a, b) => compare(a.name, b.name));
+}
+
+/**
+ * The tokenizer of a checkpoint or a model folder, null where there is none.
+ * @throws InputError where it cannot be read.
+ */
+export async function summariseTokenizer(path: string): Promise<TokenizerSummary | null> {
+  const files = await findTokenizerFiles(path);
+  const tokenizer = files[0] === undefined ? undefined : await openTokenizer(dirname(files[0]));
+  if (!tokenizer) return null;
+  const names = files.map((file) => basename(file));
+  return {
+    kind: names.includes('tokenizer.model') ? 'SentencePiece' : 'tokenizer.json',
+    files: names,
+    vocab_size: tokenizer.vocabSize,
+    bos_id: tokenizer.bosId ?? null,
+    eos_ids: tokenizer.eosIds,
+  };
+}
