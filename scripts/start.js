@@ -1,0 +1,43 @@
+// `npm start`: the main job on the model that ships with the repository, each command shown as it runs.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const model = 'models/factbook-griffin';
+
+if (!existsSync(`${root}${model}/recgemma.json`)) {
+  recgemma(
+    'convert',
+    'fixtures/factbook/griffin',
+    '--out',
+    model,
+    '--model-config',
+    'fixtures/factbook/griffin/model-config.json',
+  );
+}
+recgemma('sample', '-m', model, PROMPT(), '-n', '120', '-t', '0.6', '--top-p', '0.9', '--seed', '1', '--echo', '--stats');
+
+console.log(`
+Next, try:
+  npx recgemma sample -m ${model} "Iceland\\n\\nGeography\\n" -n 200 -t 0.8
+  npx recgemma inspect ${model}
+  npx recgemma --help
+With a real checkpoint (accept its licence on huggingface.co and set HF_TOKEN first):
+  npx recgemma convert hf:google/recurrentgemma-2b-it --out models/recurrentgemma-2b-it
+  npx recgemma sample -m models/recurrentgemma-2b-it --chat "Why is the sky blue?"`);
+
+/** The beginning of a country's entry, as the model knows them from its training. */
+function PROMPT() {
+  return 'Norway\n\nGeography\n\nLocation: ';
+}
+
+/** Shows a command and runs it; ends with its exit code where it fails. */
+function recgemma(...args) {
+  const shown = args.map((arg) => (/^[\w./=-]+$/.test(arg) ? arg : JSON.stringify(arg)));
+  console.log(`$ npx recgemma ${shown.join(' ')}`);
+  const { status } = spawnSync(process.execPath, ['bin/run.js', ...args], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+  console.log();
+}
