@@ -2,7 +2,7 @@
 
 import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
-import { type BlockType, fieldName, type GriffinConfig } from './config.js';
+import { type BlockType, fieldName, type GriffinConfig, MAX_LAYERS } from './config.js';
 import { CONV_WIDTH } from './conv1d.js';
 import { cycleBlocks } from './presets.js';
 
@@ -61,6 +61,9 @@ export function huggingFaceSource(json: Json, label: string): ConfigSource {
   if (width && numHeads) read.expect('head_dim', width / numHeads);
 
   const layers = read.number('num_hidden_layers');
+  if (layers !== undefined && !(Number.isInteger(layers) && layers >= 1 && layers <= MAX_LAYERS)) {
+    throw new InputError(`${label} has num_hidden_layers ${layers}; 1 to ${MAX_LAYERS} can be built.`);
+  }
   const pattern = read.blockTypes('block_types') ?? read.blockTypes('_block_types');
   const bothHalves = read.number('intermediate_size');
   return {

@@ -72,7 +72,8 @@ export function validateGriffinConfig(config: GriffinConfig): GriffinConfig {
 
 /** Far above any model, and low enough that products of two sizes stay exact. */
 const MAX_SIZE = 2 ** 24;
-const MAX_LAYERS = 4096;
+/** Layers that can be built: far above any model. */
+export const MAX_LAYERS = 4096;
 
 /** A field by the name that DeepMind's code and `--model-config` files use: `lruWidth` is `lru_width`. */
 export function fieldName(field: string): string {
