@@ -31,9 +31,8 @@ export function toFlaxNames(layout: SourceLayout, tensors: ReadonlyMap<string, L
   const named = [...tensors].map(([name, tensor]): [string, LazyTensor] => {
     const path = withoutParams(name);
     // torch.nn.Linear stores [out, in]; nothing else in DeepMind's PyTorch code is called weight.
-    if (layout === 'torch' && path.endsWith('.weight'))
-      return [path.replace(/weight$/, 'kernel'), swapAxes(tensor)];
-    return [path, tensor];
+    if (layout !== 'torch' || !path.endsWith('.weight')) return [path, tensor];
+    return [path.replace(/weight$/, 'kernel'), TRANSFORMS.transpose([tensor])];
   });
   const suffix = layout === 'torch' ? 'weight' : 'kernel';
   return {
