@@ -1,7 +1,7 @@
 /** Verifies a model folder: its files, that it agrees with itself, and with whatever it is compared with. */
 
 import { stat } from 'node:fs/promises';
-import { InputError, UsageError } from '../errors.js';
+import { InputError, RecgemmaError, UsageError } from '../errors.js';
 import { type ModelFolder, readModelFolder } from '../manifest.js';
 import { Engine } from '../runtime/engine.js';
 import { checkFiles } from './check-files.js';
@@ -74,6 +74,10 @@ async function checkRunning(
     await checkSelfConsistency(engine, checks, signal);
     if (other && 'read' in other) await compareWithReference(engine, other, checks, options);
     else if (other) await compareWithModel(engine, other, checks, options);
+  } catch (error) {
+    // What onnxruntime says of a graph that it cannot run after all.
+    if (!(error instanceof RecgemmaError && error.code === 'failed')) throw error;
+    checks.decide('runs', false, error.message);
   } finally {
     await engine.close();
   }
