@@ -12,7 +12,7 @@ export interface StateSizes {
 
 /**
  * The transformer compared with: as deep and as wide as the model, every layer attending to the whole context by one key-value head
- * (multi-query, as Griffin's own baseline has; De et al. 2024, section 3), its cache in float32 as our state is.
+ * (multi-query, as Griffin's own baseline has; De et al. 2024, section 3.1), its cache in float32 as our state is.
  */
 export interface ComparedTransformer {
   readonly layers: number;
