@@ -1,6 +1,6 @@
 /** Converts a checkpoint to a model folder, streaming: one weight in memory at a time, and nothing half-finished left behind. */
 
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { UnavailableError } from '../errors.js';
 import { elementCount, tensorBytes } from '../graph/dtype.js';
@@ -181,7 +181,7 @@ function nameIn(checkpoint: string, path: string): string {
 }
 
 async function checkSpace(out: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dirname(resolve(out)));
+  const { bavail, bsize } = await statfs(await existingFolder(dirname(resolve(out))));
   const free = bavail * bsize;
   if (free >= bytes) return;
   const gib = (count: number) => `${(count / 2 ** 30).toFixed(1)} GiB`;
@@ -189,6 +189,15 @@ async function checkSpace(out: string, bytes: number): Promise<void> {
     hint: 'Choose another --out, or make room.',
     details: { needed: bytes, free },
   });
+}
+
+/** The folder, or the nearest one above it: a dry run makes none. */
+async function existingFolder(path: string): Promise<string> {
+  const exists = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  return exists || path === dirname(path) ? path : existingFolder(dirname(path));
 }
 
 function countParameters(model: PreparedModel): number {
