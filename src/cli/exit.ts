@@ -3,6 +3,7 @@
 import { Console } from './console.js';
 import { describeError, type Failure } from './describe-error.js';
 import { peekFlag } from './environment.js';
+import { exitInterrupted, threadsEnded, watchThreads } from './threads.js';
 
 /** Exit code that oclif's own `this.exit(n)` asks for, where `error` is that request. */
 function requestedExit(error: unknown): number | undefined {
@@ -27,6 +28,7 @@ export async function exitWith(argv: readonly string[], work: () => Promise<unkn
     return failure.exitCode;
   };
 
+  watchThreads();
   process.stderr.on('error', () => {}); // a closed stderr must not end a run that still writes its result
   process.on('uncaughtException', (error) => {
     if (!failed) void end(fail(error)); // once: on a full disk the report, too, throws here
@@ -47,9 +49,16 @@ function reportFailure(console: Console, failure: Failure, debug: boolean): void
   if (debug && stack !== undefined) console.trace(stack);
 }
 
+/** An interrupted process is gone well within 200 ms of the signal; any other lets its threads finish what they are at. */
+const INTERRUPTED_LIMIT_MS = 150;
+const THREADS_LIMIT_MS = 30_000;
+
 async function end(exitCode: number): Promise<never> {
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))),
   );
-  process.exit(exitCode);
+  await threadsEnded(exitCode === 130 ? INTERRUPTED_LIMIT_MS : THREADS_LIMIT_MS);
+  if (exitCode === 130) exitInterrupted();
+  else process.exit(exitCode);
+  return new Promise<never>(() => {}); // the signal is on its way
 }

@@ -2,6 +2,7 @@
 
 import { InterruptedError } from '../errors.js';
 import type { Console } from './console.js';
+import { exitInterrupted } from './threads.js';
 
 /** npm and npx pass Ctrl-C on although the terminal has sent it already; a second signal this soon is the same one. */
 const SAME_SIGNAL_MS = 100;
@@ -27,7 +28,7 @@ export function watchInterrupts(console: Console): Interrupts {
 
   const onSignal = () => {
     if (firstSignal !== undefined) {
-      if (performance.now() - firstSignal >= SAME_SIGNAL_MS) process.exit(130);
+      if (performance.now() - firstSignal >= SAME_SIGNAL_MS) exitInterrupted();
       return;
     }
     firstSignal = performance.now();

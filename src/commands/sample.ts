@@ -125,8 +125,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
         throw new InterruptedError(`Interrupted. ${finished(results.length)}`, { cause: error });
       throw error;
     } finally {
-      // A running call cannot be stopped; the end of the process does not wait for it.
-      void model.close();
+      await model.close();
     }
   }
 

@@ -50,7 +50,7 @@ export default class Score extends BaseCommand<typeof Score> {
     try {
       await (flags.text ? this.#perplexity(model, flags.text) : this.#score(model, flags.input!, batch));
     } finally {
-      void model.close();
+      await model.close();
     }
   }
 

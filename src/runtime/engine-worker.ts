@@ -2,41 +2,15 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { InferenceSession } from 'onnxruntime-node';
-import type { StateTensor } from '../models/state-tensor.js';
-import { BatchState, type RowState } from './batch-state.js';
-import { type ForwardRequest, type ForwardResult, forward } from './forward.js';
-
-/** What the thread is started with. */
-export interface EngineSetup {
-  readonly modelFile: string;
-  readonly state: readonly StateTensor[];
-  /** CPU threads; undefined leaves the number to onnxruntime. */
-  readonly threads: number | undefined;
-  /** Keeps weights where they are mapped, not packed for products of many rows: quick to load, half the memory, slow in batches. */
-  readonly mapWeights: boolean;
-}
-
-/** What can be asked of the thread; each name is a method of {@link Engine}. */
-export interface EngineCalls {
-  forward(request: ForwardRequest): ForwardResult;
-  clear(row: number): void;
-  copy(from: number, to: number): void;
-  export(row: number): RowState;
-  import(row: number, state: RowState): void;
-  stateBytes(): number;
-}
-
-/** A request; its answer carries the same id. */
-export interface EngineMessage {
-  readonly id: number;
-  readonly call: keyof EngineCalls;
-  readonly args: readonly unknown[];
-}
-
-/** An answer, or with id 0 the news that the session is loaded or could not be. */
-export type EngineReply =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly failed: string };
+import { BatchState } from './batch-state.js';
+import {
+  CLOSE,
+  type EngineCalls,
+  type EngineMessage,
+  type EngineReply,
+  type EngineSetup,
+} from './engine-calls.js';
+import { forward } from './forward.js';
 
 const port = parentPort!;
 const setup = workerData as EngineSetup;
@@ -64,7 +38,12 @@ async function main(): Promise<void> {
   };
   // Requests are answered in the order in which they came, so that the state is never touched by two at once.
   let last: Promise<void> = Promise.resolve();
-  port.on('message', ({ id, call, args }: EngineMessage) => {
+  port.on('message', (message: EngineMessage | typeof CLOSE) => {
+    if (message === CLOSE) {
+      last = last.then(() => port.close());
+      return;
+    }
+    const { id, call, args } = message;
     const work = calls[call] as (...args: readonly unknown[]) => unknown;
     last = last.then(() => answer(id, async () => work(...args)));
   });

@@ -7,7 +7,13 @@ import { InputError, InterruptedError, RecgemmaError, UsageError } from '../erro
 import { MODEL_FILE } from '../graph/save.js';
 import { type ModelFolder, readModelFolder } from '../manifest.js';
 import type { RowState } from './batch-state.js';
-import type { EngineCalls, EngineMessage, EngineReply, EngineSetup } from './engine-worker.js';
+import {
+  CLOSE,
+  type EngineCalls,
+  type EngineMessage,
+  type EngineReply,
+  type EngineSetup,
+} from './engine-calls.js';
 import type { ForwardRequest, ForwardResult } from './forward.js';
 
 /** How a model is loaded. */
@@ -16,6 +22,7 @@ export interface EngineOptions {
   readonly threads?: number | undefined;
   /** Rows that will run together, a hint for how to lay the weights out in memory. */
   readonly batch?: number | undefined;
+  /** Makes whatever is waited for fail with InterruptedError, at once, as long as the model is loaded. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -29,12 +36,18 @@ export class Engine {
   readonly folder: ModelFolder;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  readonly #exited: Promise<void>;
   #failure: Error | undefined;
   #nextId = 1;
 
-  private constructor(folder: ModelFolder, worker: Worker) {
+  private constructor(folder: ModelFolder, worker: Worker, signal: AbortSignal | undefined) {
     this.folder = folder;
     this.#worker = worker;
+    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
+    // Whoever waits is told at once; the thread itself can only stop after the call that it is at.
+    const abort = () => this.#fail(new InterruptedError());
+    signal?.addEventListener('abort', abort, { once: true });
+    worker.once('exit', () => signal?.removeEventListener('abort', abort));
     worker.on('message', (reply: EngineReply) => {
       const waiting = this.#waiting.get(reply.id);
       this.#waiting.delete(reply.id);
@@ -65,9 +78,7 @@ export class Engine {
       mapWeights: bytes > PACKED_BYTES && (options.batch ?? 1) < PACKED_BATCH,
     };
     const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: setup });
-    const engine = new Engine(folder, worker);
-    const abort = () => engine.#fail(new InterruptedError());
-    options.signal?.addEventListener('abort', abort, { once: true });
+    const engine = new Engine(folder, worker, options.signal);
     try {
       await engine.#reply(0);
       return engine;
@@ -78,8 +89,6 @@ export class Engine {
         hint: `Check its files with: recgemma verify ${path}`,
         cause: error,
       });
-    } finally {
-      options.signal?.removeEventListener('abort', abort);
     }
   }
 
@@ -114,10 +123,14 @@ export class Engine {
     return this.#call('stateBytes');
   }
 
-  /** Ends the thread, as soon as a running call lets it. */
+  /**
+   * Ends the thread after the call that it is at, and waits for that, except after an interruption. (Terminating a thread that is inside onnxruntime ends the
+   * whole process with an uncaught Napi::Error.)
+   */
   async close(): Promise<void> {
     this.#fail(new RecgemmaError('failed', 'The model has been closed.'));
-    await this.#worker.terminate();
+    this.#worker.postMessage(CLOSE);
+    if (!(this.#failure instanceof InterruptedError)) await this.#exited;
   }
 
   #checkIds({ tokens }: ForwardRequest): void {
