@@ -33,8 +33,8 @@ export interface FeedOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Floats of logits that one call may give back: 64 MiB. Longer calls are cut, down to one token. */
-const MAX_LOGITS = 2 ** 24;
+/** Floats of logits that one call may give back: 16 MiB, of which a few copies live at once. Longer calls are cut, down to one token. */
+const MAX_LOGITS = 2 ** 22;
 
 /** Gives rows in the order in which the calls reach them. @throws the signal's reason between two calls. */
 export async function* logitRows(
