@@ -2,7 +2,7 @@
 
 import { InputError, UsageError } from '../errors.js';
 import { chatStopIds, loadChatTemplate, renderChat } from '../tokenizer/chat-template.js';
-import { openTokenizer } from '../tokenizer/open.js';
+import { openTokenizer, readSettings } from '../tokenizer/open.js';
 import { type TokenId, type Tokenizer, tokenId } from '../tokenizer/tokenizer.js';
 import { Engine, type EngineOptions } from './engine.js';
 
@@ -15,13 +15,17 @@ export class TextModel {
     readonly engine: Engine,
     readonly tokenizer: Tokenizer | undefined,
     readonly chatTemplate: string | undefined,
+    /** Tokens that end a sequence: the tokenizer's or, without one, those of `generation_config.json`. */
+    readonly eosIds: readonly TokenId[],
   ) {}
 
   /** Loads a model folder. @throws InputError where it cannot be used. */
   static async load(path: string, options: EngineOptions = {}): Promise<TextModel> {
     const engine = await Engine.load(path, options);
     try {
-      return new TextModel(engine, await openTokenizer(path), await loadChatTemplate(path));
+      const tokenizer = await openTokenizer(path);
+      const eosIds = tokenizer?.eosIds ?? (await readSettings(path)).eosIds?.map(tokenId) ?? [];
+      return new TextModel(engine, tokenizer, await loadChatTemplate(path), eosIds);
     } catch (error) {
       await engine.close();
       throw error;
@@ -30,8 +34,7 @@ export class TextModel {
 
   /** Tokens that end a generated text: the end of the sequence, and in a chat the end of a turn. */
   stopIds(options: { readonly chat: boolean }): readonly TokenId[] {
-    if (!this.tokenizer) return [];
-    return options.chat ? chatStopIds(this.tokenizer) : this.tokenizer.eosIds;
+    return options.chat && this.tokenizer ? chatStopIds(this.tokenizer) : this.eosIds;
   }
 
   /**
