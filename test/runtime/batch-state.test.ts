@@ -1,0 +1,183 @@
+/** The state of a batch against a naive model of it, which remembers every token that every row has seen. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { StateTensor } from '../../src/models/state-tensor.js';
+import { BatchState } from '../../src/runtime/batch-state.js';
+import { createRandom, type Random } from '../../src/runtime/random.js';
+
+const HEAD = 2;
+const CARRIED = 3;
+
+function tensorsOf(window: number): StateTensor[] {
+  return [
+    {
+      input: 'past.0.h',
+      output: 'present.0.h',
+      kind: 'carried',
+      dtype: 'float32',
+      shape: [CARRIED],
+      axes: ['width'],
+    },
+    {
+      input: 'past.1.key',
+      output: 'present.1.key',
+      kind: 'ring',
+      dtype: 'float32',
+      shape: [window, 1, HEAD],
+      axes: ['window', 'kv_heads', 'head_dim'],
+    },
+  ];
+}
+
+/** One row as it should be: the last carried state, and what each token left in the ring, in the order of positions. */
+interface Row {
+  carried: number[];
+  tokens: number[][];
+}
+
+const EMPTY: Row = { carried: [0, 0, 0], tokens: [] };
+
+/** Feeds `lengths[i]` tokens of random content to rows from `first` on, as a graph would, to both. */
+function feed(state: BatchState, rows: Row[], random: Random, first: number, lengths: number[]): void {
+  const time = Math.max(...lengths);
+  const number = () => Math.fround(random());
+  const carried = lengths.map((length, i) =>
+    length === 0 ? rows[first + i]!.carried : [number(), number(), number()],
+  );
+  const fresh = lengths.map(() => Array.from({ length: time }, () => [number(), number()]));
+  state.update(first, lengths, time, (name) =>
+    Float32Array.from(name === 'present.0.h' ? carried.flat() : fresh.flat(2)),
+  );
+  for (const [i, length] of lengths.entries()) {
+    const { tokens } = rows[first + i]!;
+    rows[first + i] = { carried: carried[i]!, tokens: [...tokens, ...fresh[i]!.slice(0, length)] };
+  }
+}
+
+/** What slot `slot` holds: the newest token whose position is `slot` modulo the window. */
+function slotOf({ tokens }: Row, slot: number, window: number): number[] | undefined {
+  const positions = [...tokens.keys()].filter((position) => position % window === slot);
+  return positions.length > 0 ? tokens[positions.at(-1)!] : undefined;
+}
+
+/** Checks the graph's inputs for some rows: everything that the graph will look at is right. */
+function check(state: BatchState, rows: readonly Row[], first: number, count: number, window: number): void {
+  const inputs = state.inputs(first, count);
+  assert.deepEqual(
+    inputs.map(({ name }) => name),
+    ['past.0.h', 'past.1.key'],
+  );
+  const [carried, ring] = inputs as [(typeof inputs)[0], (typeof inputs)[0]];
+  assert.deepEqual(carried.dims, [count, CARRIED]);
+  assert.deepEqual(
+    [...carried.data],
+    rows.slice(first, first + count).flatMap((row) => row.carried),
+  );
+  const [batch, slots, heads, size] = ring.dims;
+  assert.deepEqual([batch, heads, size], [count, 1, HEAD]);
+  assert.ok(slots! >= 1 && slots! <= window, `${slots} slots`);
+  assert.equal(ring.data.length, count * slots! * HEAD);
+  for (let i = 0; i < count; i++) {
+    const row = rows[first + i]!;
+    assert.equal(state.numTokens(first + i), row.tokens.length);
+    assert.ok(
+      slots! >= Math.min(row.tokens.length, window),
+      `only ${slots} slots for ${row.tokens.length} tokens`,
+    );
+    for (let slot = 0; slot < slots!; slot++) {
+      const at = (i * slots! + slot) * HEAD;
+      const expected = slotOf(row, slot, window);
+      if (expected)
+        assert.deepEqual([...ring.data.subarray(at, at + HEAD)], expected, `row ${first + i}, slot ${slot}`);
+    }
+  }
+}
+
+describe('a batch of states', () => {
+  for (const window of [1, 5, 16, 64, 100, 300]) {
+    it(`with a window of ${window} is what a naive model says, whatever is done to it`, () => {
+      const random = createRandom(99, window);
+      const pick = (count: number) => Math.floor(random() * count);
+      const state = new BatchState(tensorsOf(window));
+      const rows: Row[] = [];
+      for (let step = 0; step < 120; step++) {
+        const what = rows.length === 0 ? 0 : pick(7);
+        if (what === 0 && rows.length < 6) {
+          rows.push({ ...EMPTY });
+          state.reserve(rows.length);
+        } else if (what === 1) {
+          const row = pick(rows.length);
+          state.clear(row);
+          rows[row] = { ...EMPTY };
+        } else if (what === 2) {
+          const [from, to] = [pick(rows.length), pick(rows.length)];
+          state.copy(from, to);
+          rows[to] = rows[from]!;
+        } else if (what === 3) {
+          const [from, to] = [pick(rows.length), pick(rows.length)];
+          const copy = state.export(from);
+          state.clear(from);
+          rows[to] = rows[from]!;
+          if (from !== to) rows[from] = { ...EMPTY };
+          state.import(to, copy);
+        } else {
+          const first = pick(rows.length);
+          const count = 1 + pick(rows.length - first);
+          const longest = [1, 3, 40, 2 * window + 1][pick(4)]!;
+          const lengths = Array.from({ length: count }, () => pick(longest + 1));
+          if (Math.max(...lengths) > 0) feed(state, rows, random, first, lengths);
+        }
+        const first = pick(rows.length);
+        check(state, rows, first, 1 + pick(rows.length - first), window);
+      }
+    });
+  }
+
+  it('copies what it exports', () => {
+    const state = new BatchState(tensorsOf(4));
+    const rows = [{ ...EMPTY }];
+    const random = createRandom(1);
+    state.reserve(1);
+    feed(state, rows, random, 0, [3]);
+    const copy = state.export(0);
+    const before = [...copy.tensors.get('past.1.key')!];
+    assert.deepEqual([copy.numTokens, before], [3, rows[0]!.tokens.flat()]);
+    feed(state, rows, random, 0, [2]);
+    assert.deepEqual([...copy.tensors.get('past.1.key')!], before);
+    assert.deepEqual([...state.export(0).tensors.get('past.1.key')!].length, 4 * HEAD);
+  });
+
+  it('grows its rings with what is in them, up to the window', () => {
+    const state = new BatchState(tensorsOf(2048));
+    const rows = [{ ...EMPTY }, { ...EMPTY }];
+    const random = createRandom(2);
+    state.reserve(2);
+    const bytesOf = (slots: number) => 2 * 4 * (CARRIED + slots * HEAD);
+    assert.equal(state.bytes, bytesOf(64));
+    feed(state, rows, random, 0, [64, 1]);
+    assert.equal(state.bytes, bytesOf(64));
+    feed(state, rows, random, 0, [1, 1]);
+    assert.equal(state.bytes, bytesOf(128));
+    feed(state, rows, random, 0, [1, 3000]);
+    assert.equal(state.bytes, bytesOf(2048));
+    check(state, rows, 0, 2, 2048);
+  });
+
+  it('feeds a single empty slot where nothing has been seen, and zeros', () => {
+    const state = new BatchState(tensorsOf(16));
+    state.reserve(3);
+    const [carried, ring] = state.inputs(0, 3);
+    assert.deepEqual(ring!.dims, [3, 1, 1, HEAD]);
+    assert.ok([...carried!.data, ...ring!.data].every((value) => value === 0));
+  });
+
+  it('feeds a single row no more slots than it has used', () => {
+    const state = new BatchState(tensorsOf(100));
+    const rows = [{ ...EMPTY }, { ...EMPTY }];
+    state.reserve(2);
+    feed(state, rows, createRandom(3), 0, [90, 7]);
+    assert.deepEqual(state.inputs(1, 1)[1]!.dims, [1, 7, 1, HEAD]);
+    assert.deepEqual(state.inputs(0, 1)[1]!.dims, [1, 90, 1, HEAD]);
+  });
+});
