@@ -83,10 +83,12 @@ function parseManifest(text: string, file: string): Manifest {
       { hint: 'Convert the checkpoint again with this version of recgemma.' },
     );
   }
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null;
   const complete =
     Array.isArray(manifest.state) &&
     manifest.state.every((tensor) => typeof tensor?.input === 'string' && Array.isArray(tensor.shape)) &&
-    typeof manifest.files === 'object' &&
+    isObject(manifest.files) &&
+    Object.values(manifest.files ?? {}).every(isObject) &&
     typeof manifest.vocab_size === 'number';
   if (!complete) throw new InputError(`${file} is incomplete.`, { hint: 'Convert the checkpoint again.' });
   return manifest as Manifest;

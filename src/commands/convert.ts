@@ -112,10 +112,10 @@ export default class Convert extends BaseCommand<typeof Convert> {
 }
 
 function describe(report: ConvertReport): string {
-  const { out, family, format, parameters, weightBytes, seconds, stateBytesPerSequence } = report;
+  const { out, family, format, parameters, seconds } = report;
+  const weights = `${formatBytes(report.weight_bytes)} of weights`;
   const what = `${family}, ${(parameters / 1e6).toFixed(1)} M parameters, from ${format}`;
-  const state = `${formatBytes(stateBytesPerSequence)} of state a sequence, whatever its length`;
-  if (!report.written)
-    return `Would write ${out}: ${what}, ${formatBytes(weightBytes)} of weights; ${state}.`;
-  return `Wrote ${out}: ${what}, ${formatBytes(weightBytes)} of weights in ${formatDuration(1000 * seconds)}; ${state}.`;
+  const state = `${formatBytes(report.state_bytes_per_sequence)} of state a sequence, whatever its length`;
+  if (!report.written) return `Would write ${out}: ${what}, ${weights}; ${state}.`;
+  return `Wrote ${out}: ${what}, ${weights} in ${formatDuration(1000 * seconds)}; ${state}.`;
 }

@@ -40,7 +40,7 @@ export interface ConvertOptions extends ModelOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was converted, or would be. */
+/** What was converted, or would be, as it is printed. */
 export interface ConvertReport {
   readonly out: string;
   readonly written: boolean;
@@ -50,9 +50,9 @@ export interface ConvertReport {
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: number;
   /** Bytes of weights in the checkpoint and in the model folder. */
-  readonly sourceBytes: number;
-  readonly weightBytes: number;
-  readonly stateBytesPerSequence: number;
+  readonly source_bytes: number;
+  readonly weight_bytes: number;
+  readonly state_bytes_per_sequence: number;
   readonly tokenizer: readonly string[];
   /** What the user should know. */
   readonly notes: readonly string[];
@@ -87,12 +87,12 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       family: model.family,
       config: model.config,
       parameters: countParameters(model),
-      sourceBytes: [...model.tensors.values()].reduce(
+      source_bytes: [...model.tensors.values()].reduce(
         (sum, each) => sum + tensorBytes(each.dtype, each.shape),
         0,
       ),
-      weightBytes,
-      stateBytesPerSequence: stateBytes(model.state),
+      weight_bytes: weightBytes,
+      state_bytes_per_sequence: stateBytes(model.state),
       tokenizer: companions.tokenizer,
       notes: model.notes,
       warnings: companions.warnings,

@@ -61,6 +61,7 @@ export class Scope {
 
   // Elementwise, one operand: the result has the operand's dtype and shape.
   exp = (x: Value): Value => this.#like('Exp', x);
+  log = (x: Value): Value => this.#like('Log', x);
   sqrt = (x: Value): Value => this.#like('Sqrt', x);
   sigmoid = (x: Value): Value => this.#like('Sigmoid', x);
   softplus = (x: Value): Value => this.#like('Softplus', x);
@@ -220,11 +221,10 @@ export class Scope {
     return [values!, indices!];
   }
 
-  /** `log(sum(exp(x)))` over the last axis, which goes. */
-  logSumExp(x: Value): Value {
-    return this.#one('ReduceLogSumExp', [x, this.integers([-1])], x.dtype, x.axes.slice(0, -1), {
-      keepdims: 0,
-    });
+  /** The sum over the last axis, which stays with size 1. */
+  sumLast(x: Value): Value {
+    const axes = [...x.axes.slice(0, -1), 1];
+    return this.#one('ReduceSum', [x, this.integers([-1])], x.dtype, axes, { keepdims: 1 });
   }
 
   /**

@@ -31,7 +31,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer | undefin
 }
 
 /** Settings, and the tokens that `tokenizer_config.json` lists as `{id: {content}}`, as found. */
-interface FolderSettings extends TokenizerSettings {
+export interface FolderSettings extends TokenizerSettings {
   readonly addedTokens?: unknown;
 }
 
@@ -44,7 +44,7 @@ function hasAll(pieces: readonly string[], addedTokens: unknown): boolean {
  * What the files beside a tokenizer say: `tokenizer_config.json` names the special tokens and says whether texts begin
  * with BOS; `generation_config.json`, or else `config.json`, gives ids (of EOS, sometimes a list).
  */
-async function readSettings(folder: string): Promise<FolderSettings> {
+export async function readSettings(folder: string): Promise<FolderSettings> {
   const [tokenizer = {}, generation = {}, config = {}] = await Promise.all([
     readOptionalJson(folder, 'tokenizer_config.json'),
     readOptionalJson(folder, 'generation_config.json'),

@@ -172,16 +172,16 @@ describe('the report', () => {
       layout: 'hf',
       family: 'griffin',
       parameters: 115_272,
-      sourceBytes: 2 * 115_272,
-      weightBytes: 4 * 115_272,
-      stateBytesPerSequence: 6 * 4 * 4 * 40 + 2 * 2 * 4 * 16 * 8,
+      source_bytes: 2 * 115_272,
+      weight_bytes: 4 * 115_272,
+      state_bytes_per_sequence: 6 * 4 * 4 * 40 + 2 * 2 * 4 * 16 * 8,
       tokenizer: [],
       notes: [],
     });
     assert.ok(seconds > 0);
     assert.equal(warnings.length, 1);
     assert.match(warnings[0]!, /No tokenizer was found beside the checkpoint/);
-    assert.deepEqual(progress.at(-1), [report.weightBytes, report.weightBytes]);
+    assert.deepEqual(progress.at(-1), [report.weight_bytes, report.weight_bytes]);
   });
 
   it('of a dry run is the same, and nothing is written', async () => {
@@ -189,7 +189,7 @@ describe('the report', () => {
     for (const out of [join(folder, 'model'), join(folder, 'not', 'yet', 'there')]) {
       const { seconds: _, ...dry } = await convert({ checkpoint: RG_TINY, out, dryRun: true });
       assert.deepEqual(await readdir(folder), []);
-      assert.deepEqual([dry.written, dry.parameters, dry.weightBytes], [false, 115_272, 4 * 115_272]);
+      assert.deepEqual([dry.written, dry.parameters, dry.weight_bytes], [false, 115_272, 4 * 115_272]);
     }
   });
 });

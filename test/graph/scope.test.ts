@@ -111,7 +111,7 @@ describe('shapes', () => {
       sliceToEnd: m.slice(x, 2, 4),
       gathered: m.gather(w, ids),
       range: m.range('time'),
-      sum: m.logSumExp(x),
+      sum: m.sumLast(x),
     };
     const found = Object.entries(shapes).map(([what, { dtype, axes }]) => [what, dtype, axes]);
     assert.deepEqual(found, [
@@ -126,7 +126,7 @@ describe('shapes', () => {
       ['sliceToEnd', 'float32', ['batch', 'time', 2]],
       ['gathered', 'float32', ['batch', 'time', 2]],
       ['range', 'int64', ['time']],
-      ['sum', 'float32', ['batch', 'time']],
+      ['sum', 'float32', ['batch', 'time', 1]],
     ]);
     assert.deepEqual(
       m.split(x, [1, 5]).map(({ axes }) => axes),

@@ -39,11 +39,19 @@ export function outputHead(m: Scope, x: Value, config: HeadConfig): void {
   m.graph.output('top_logits', topLogits);
   m.graph.output('top_ids', topIds);
   m.graph.output('target_logit', m.squeezeLast(m.gatherElements(logits, m.unsqueeze(targets, 1))));
-  m.graph.output('log_sum_exp', m.logSumExp(logits));
+  m.graph.output('log_sum_exp', logSumExp(m, logits, m.slice(topLogits, 1, 0, 1)));
   m.graph.output('logits', logits);
 }
 
 function project(m: Scope, x: Value, { table, softCap, norm }: HeadConfig): Value {
   const logits = m.matmulTransposed(norm(x), table);
   return softCap ? m.mul(m.tanh(m.div(logits, softCap)), softCap) : logits;
+}
+
+/**
+ * `log(sum(exp(x)))` over the last axis, which goes, for `max` `[…, 1]`, its largest element. ONNX Runtime's own ReduceLogSumExp
+ * adds one by one and is off by 4e-4 at 256000 elements; this is off by 3e-5, in the same time.
+ */
+function logSumExp(m: Scope, x: Value, max: Value): Value {
+  return m.squeezeLast(m.add(m.log(m.sumLast(m.exp(m.sub(x, max)))), max));
 }
