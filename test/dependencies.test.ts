@@ -14,10 +14,12 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  bytes: [],
+  'disk-room': ['bytes'],
   version: [],
   graph: [],
   tokenizer: [],
-  hub: [],
+  hub: ['bytes', 'disk-room'],
   checkpoint: ['graph'],
   models: ['graph'],
   manifest: ['type:models'],
@@ -29,7 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'type:models',
     'tokenizer',
   ],
-  convert: ['checkpoint', 'graph', 'hub', 'manifest', 'models', 'tokenizer', 'version'],
+  convert: ['checkpoint', 'disk-room', 'graph', 'hub', 'manifest', 'models', 'tokenizer', 'version'],
   inspect: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
   verify: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
   index: [
@@ -44,8 +46,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'verify',
     'version',
   ],
-  commands: ['cli', 'index'],
-  cli: ['commands', 'index', 'version'],
+  commands: ['bytes', 'cli', 'index'],
+  cli: ['bytes', 'commands', 'index', 'version'],
 };
 
 /** Packages that take long to load; starting the command and importing the library must not. */

@@ -1,7 +1,7 @@
 /** What `recgemma inspect` found, as tables for people. */
 
+import { formatBytes } from '../bytes.js';
 import type { InspectReport, StateReport } from '../index.js';
-import { formatBytes } from './format.js';
 import type { Cell } from './table.js';
 
 type Rows = (readonly Cell[])[];

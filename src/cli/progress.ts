@@ -1,6 +1,7 @@
 /** How long work is shown: redrawn on a live terminal, plain lines anywhere else. */
 
-import { formatBytes, formatDuration } from './format.js';
+import { formatBytes } from '../bytes.js';
+import { formatDuration } from './format.js';
 import { type Output, paint } from './terminal.js';
 
 /** Something drawn on the terminal's last line that other output must not run into. */

@@ -1,9 +1,10 @@
 /** `recgemma convert`: a checkpoint to a model folder. */
 
 import { Args, Flags } from '@oclif/core';
+import { formatBytes } from '../bytes.js';
 import { BaseCommand } from '../cli/base-command.js';
 import { existingPathFlag, integerFlag } from '../cli/flags.js';
-import { formatBytes, formatDuration } from '../cli/format.js';
+import { formatDuration } from '../cli/format.js';
 import type { ConvertReport, ResolvedCheckpoint } from '../index.js';
 
 export default class Convert extends BaseCommand<typeof Convert> {

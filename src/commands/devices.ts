@@ -1,7 +1,7 @@
 /** `recgemma devices`: what can run here, and why the rest cannot. */
 
+import { formatBytes } from '../bytes.js';
 import { BaseCommand } from '../cli/base-command.js';
-import { formatBytes } from '../cli/format.js';
 import type { DeviceInfo, HostInfo } from '../index.js';
 
 export default class Devices extends BaseCommand<typeof Devices> {

@@ -1,6 +1,7 @@
 /** `recgemma sample`: text as it comes. */
 
 import { Args, Flags } from '@oclif/core';
+import { formatBytes } from '../bytes.js';
 import { BaseCommand } from '../cli/base-command.js';
 import {
   BATCH_OF_A_FILE,
@@ -14,7 +15,7 @@ import {
   temperatureFlag,
   threadsFlag,
 } from '../cli/flags.js';
-import { formatBytes, formatDuration } from '../cli/format.js';
+import { formatDuration } from '../cli/format.js';
 import { sampleWriter } from '../cli/sample-output.js';
 import { readStdin } from '../cli/stdin.js';
 import { InterruptedError, UsageError } from '../errors.js';

@@ -1,8 +1,7 @@
 /** Converts a checkpoint to a model folder, streaming: one weight in memory at a time, and nothing half-finished left behind. */
 
-import { stat, statfs } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve } from 'node:path';
-import { UnavailableError } from '../errors.js';
+import { basename, join, relative, resolve } from 'node:path';
+import { requireRoom } from '../disk-room.js';
 import { elementCount, tensorBytes } from '../graph/dtype.js';
 import { OPSET_VERSION } from '../graph/encode.js';
 import { Graph } from '../graph/graph.js';
@@ -101,7 +100,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       force: options.force ?? false,
       dryRun: options.dryRun ?? false,
     });
-    await checkSpace(options.out, weightBytes);
+    await requireRoom(options.out, weightBytes, 'The model', 'Choose another --out, or make room.');
     if (options.dryRun) return { ...report, written: false, seconds: seconds(started) };
     await output.fill((folder) => writeFolder(folder, opened, graph, companions.files, options));
     return { ...report, written: true, seconds: seconds(started) };
@@ -178,26 +177,6 @@ async function writeFolder(
 function nameIn(checkpoint: string, path: string): string {
   const name = relative(resolve(checkpoint), path);
   return name === '' || name.startsWith('..') ? basename(path) : name;
-}
-
-async function checkSpace(out: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(await existingFolder(dirname(resolve(out))));
-  const free = bavail * bsize;
-  if (free >= bytes) return;
-  const gib = (count: number) => `${(count / 2 ** 30).toFixed(1)} GiB`;
-  throw new UnavailableError(`The model needs ${gib(bytes)} on the disk of ${out}; ${gib(free)} are free.`, {
-    hint: 'Choose another --out, or make room.',
-    details: { needed: bytes, free },
-  });
-}
-
-/** The folder, or the nearest one above it: a dry run makes none. */
-async function existingFolder(path: string): Promise<string> {
-  const exists = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  return exists || path === dirname(path) ? path : existingFolder(dirname(path));
 }
 
 function countParameters(model: PreparedModel): number {

@@ -1,11 +1,12 @@
 /** Bringing the files that the cache lacks into it, a few at a time, and showing them in the snapshot when all are there. */
 
 import { join } from 'node:path';
+import { formatBytes } from '../bytes.js';
 import { InterruptedError } from '../errors.js';
 import { downloadBlob } from './blob.js';
 import { blobPath, isComplete, type RepositoryCache, showInSnapshot, snapshotFolder } from './cache.js';
 import type { HubClient } from './client.js';
-import { checkRoom, formatBytes } from './disk.js';
+import { checkRoom } from './disk.js';
 import type { HubFile } from './hub-file.js';
 import { keptBytes } from './partial.js';
 
