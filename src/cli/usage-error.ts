@@ -62,7 +62,8 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/^Flag (--\S+)/, '$1'],
   [/^Missing required flag (\S+)$/, 'The flag --$1 is required'],
   [/^Expected (--[^=\s]+)=(.*) to be one of: (.*)$/, '$1 must be one of $3, not "$2"'],
-  [/^(--[^=\s]+)=.* cannot also be provided when using (--[^=\s]+)$/, '$1 and $2 cannot go together'],
+  [/^(--[^=\s]+)(?:=.*)? cannot also be provided when using (--[^=\s]+)$/, '$1 and $2 cannot go together'],
+  [/^Exactly one of the following must be provided: (.*)$/, 'Give one of $1'],
 ];
 
 /** oclif's reasons, one a line and without full stops, as sentences. */

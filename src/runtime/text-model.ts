@@ -95,7 +95,7 @@ export class TextModel {
   #required(): Tokenizer {
     if (this.tokenizer) return this.tokenizer;
     throw new UsageError(`${this.engine.folder.path} has no tokenizer: it takes and gives token ids only.`, {
-      hint: 'Give --prompt-ids, or lines with "prompt_ids"; or convert again with --tokenizer.',
+      hint: 'Give token ids instead of texts, or convert the checkpoint again with --tokenizer.',
     });
   }
 }
