@@ -1,6 +1,7 @@
 /** Flags that several commands share, and the parsers of their values. */
 
 import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { Flags, type Interfaces } from '@oclif/core';
 import { UsageError } from '../errors.js';
 import type { DeviceName } from '../index.js';
@@ -100,6 +101,16 @@ export const existingPathFlag = Flags.custom<string>({
     throw unfit(flag.name, text, 'a path that exists');
   },
   helpValue: '<path>',
+});
+
+/** A file to write, whose place is looked at before the work begins. */
+export const outputFileFlag = Flags.custom<string>({
+  parse: async (text, _, flag) => {
+    const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    if (!isFolder(text) && isFolder(dirname(resolve(text)))) return text;
+    throw unfit(flag.name, text, 'a file in a folder that exists');
+  },
+  helpValue: '<file>',
 });
 
 /** Where a model can run. */

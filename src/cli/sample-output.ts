@@ -1,12 +1,12 @@
 /** How generated text is written: as it comes, in blocks, or as JSON Lines. */
 
-import type { ResultEvent, TextModel, TokenEvent } from '../index.js';
+import type { GenerateRequest, ResultEvent, TextModel, TokenEvent } from '../index.js';
 import type { Console } from './console.js';
 
 /** How {@link sampleWriter} writes. */
 export interface SampleOutput {
-  /** There is one text only: it streams, without a heading. */
-  readonly alone: boolean;
+  /** The request, where it gives the only text there will be: that one streams, without a heading. */
+  readonly alone: GenerateRequest | undefined;
   /** Write the prompt before its continuation. */
   readonly echo: boolean;
   readonly logprobs: boolean;
@@ -14,23 +14,27 @@ export interface SampleOutput {
   readonly line: (result: ResultEvent, prefix: string) => object;
 }
 
-/** Returns what takes the events of a generation one by one. */
+/** Returns what takes the events of a generation one by one. The prompt of a text that streams is written before any of them. */
 export function sampleWriter(
   console: Console,
   { tokenizer }: TextModel,
   { alone, echo, logprobs, line }: SampleOutput,
 ): (event: TokenEvent | ResultEvent) => void {
-  const streams = alone && !console.json;
+  const streams = alone !== undefined && !console.json;
   let started = false;
-  const promptOf = (result: ResultEvent) => (echo ? (tokenizer?.decode(result.promptIds) ?? '') : '');
+  const promptOf = ({ promptIds }: Pick<GenerateRequest, 'promptIds'>) => {
+    if (!echo) return '';
+    return tokenizer ? tokenizer.decode(promptIds) : promptIds.map((id) => `${id} `).join('');
+  };
   const plain = (result: ResultEvent) => {
-    if (!tokenizer) return result.tokenIds.join(' ');
-    return streams ? result.tail : promptOf(result) + result.text;
+    const text = tokenizer ? (streams ? result.tail : result.text) : result.tokenIds.join(' ');
+    return streams ? text : promptOf(result) + text;
   };
   const scores = ({ tokenIds, logprobs: values }: ResultEvent) =>
     tokenIds
       .map((id, i) => `${values[i]!.toFixed(4).padStart(10)}  ${tokenizer?.piece(id) ?? id}\n`)
       .join('');
+  if (streams) console.write(promptOf(alone));
   return (event) => {
     if (event.kind === 'token') {
       if (!streams || !tokenizer) return;
@@ -39,10 +43,10 @@ export function sampleWriter(
       return;
     }
     if (console.json) {
-      console.line(line(event, promptOf(event)));
+      console.line(line(event, tokenizer ? promptOf(event) : ''));
       return;
     }
-    if (!alone)
+    if (alone === undefined)
       console.write(
         `${started ? '\n' : ''}# ${event.id}${event.sample > 0 ? ` (${event.sample + 1})` : ''}\n`,
       );

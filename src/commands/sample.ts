@@ -10,6 +10,7 @@ import {
   existingPathFlag,
   integerFlag,
   modelFlag,
+  outputFileFlag,
   probabilityFlag,
   seedFlag,
   temperatureFlag,
@@ -71,7 +72,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
     device: deviceFlag,
     threads: threadsFlag,
     stats: Flags.boolean({ summary: 'Say on stderr how fast it was.' }),
-    'save-state': Flags.string({ summary: 'Keep the state after the last token.', helpValue: '<file>' }),
+    'save-state': outputFileFlag({ summary: 'Keep the state after the last token.' }),
     'load-state': existingPathFlag({
       summary: 'Go on from a kept state; the prompt comes after it.',
       helpValue: '<file>',
@@ -108,12 +109,11 @@ export default class Sample extends BaseCommand<typeof Sample> {
         signal: this.signal,
       });
       const write = sampleWriter(this.console, model, {
-        alone: requests.length * flags.samples === 1,
+        alone: requests.length * flags.samples === 1 ? requests[0] : undefined,
         echo: flags.echo,
         logprobs: flags.logprobs,
         line: (result, prefix) => resultLine(result, { logprobs: flags.logprobs, prefix }),
       });
-      if (flags.echo && !this.console.json && text !== undefined) this.console.write(text);
       for await (const event of events) {
         write(event);
         if (event.kind === 'result') results.push(event);

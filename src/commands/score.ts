@@ -8,6 +8,7 @@ import {
   deviceFlag,
   existingPathFlag,
   modelFlag,
+  outputFileFlag,
   threadsFlag,
 } from '../cli/flags.js';
 import { InterruptedError } from '../errors.js';
@@ -30,10 +31,7 @@ export default class Score extends BaseCommand<typeof Score> {
       exactlyOne: ['input', 'text'],
     }),
     text: existingPathFlag({ summary: 'Text file whose perplexity is wanted.', helpValue: '<file>' }),
-    output: Flags.string({
-      summary: 'Write the lines to this file, when all are done.',
-      helpValue: '<file>',
-    }),
+    output: outputFileFlag({ summary: 'Write the lines to this file, when all are done.' }),
     batch: batchFlag,
     device: deviceFlag,
     threads: threadsFlag,
