@@ -29,7 +29,10 @@ async function main(): Promise<void> {
       state.reserve(Math.max(from, to) + 1);
       state.copy(from, to);
     },
-    export: (row) => state.export(row),
+    export: (row) => {
+      state.reserve(row + 1);
+      return state.export(row);
+    },
     import: (row, imported) => {
       state.reserve(row + 1);
       state.import(row, imported);

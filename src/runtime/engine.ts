@@ -64,6 +64,7 @@ export class Engine {
    */
   static async load(path: string, options: EngineOptions = {}): Promise<Engine> {
     const folder = await readModelFolder(path);
+    if (options.signal?.aborted) throw new InterruptedError();
     const { manifest } = folder;
     if (manifest.logits !== 'last') {
       throw new UsageError(`${path} was converted with --logits all, a form for other tools.`, {
@@ -92,10 +93,14 @@ export class Engine {
     }
   }
 
-  /** Runs one call; see {@link ForwardRequest}. Token ids must be below the vocabulary's size. */
-  forward(request: ForwardRequest): Promise<ForwardResult> {
+  /**
+   * Runs one call; see {@link ForwardRequest}. There are never more candidates than tokens in the vocabulary.
+   * @throws InputError for a token id that the model has not.
+   */
+  async forward(request: ForwardRequest): Promise<ForwardResult> {
     this.#checkIds(request);
-    return this.#call('forward', request);
+    const candidates = Math.min(request.candidates, this.folder.manifest.vocab_size);
+    return this.#call('forward', { ...request, candidates });
   }
 
   /** Makes a row a new sequence. */
@@ -133,9 +138,10 @@ export class Engine {
     if (!(this.#failure instanceof InterruptedError)) await this.#exited;
   }
 
-  #checkIds({ tokens }: ForwardRequest): void {
+  #checkIds({ tokens, asked }: ForwardRequest): void {
     const size = this.folder.manifest.vocab_size;
-    const bad = tokens.flat().find((id) => !Number.isInteger(id) || id < 0 || id >= size);
+    const ids = [...tokens.flat(), ...asked.map(({ target }) => target ?? 0)];
+    const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= size);
     if (bad !== undefined) {
       throw new InputError(`Token id ${bad} is not one of this model's, which are 0 to ${size - 1}.`);
     }
