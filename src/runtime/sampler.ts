@@ -41,7 +41,8 @@ export function chooseToken(
   random: Random,
 ): Choice {
   const width = result.topIds.length / result.logSumExp.length;
-  const top = { logits: result.topLogits.subarray(row * width), ids: result.topIds.subarray(row * width) };
+  const own = [row * width, (row + 1) * width] as const;
+  const top = { logits: result.topLogits.subarray(...own), ids: result.topIds.subarray(...own) };
   const choose = (id: number, logit: number): Choice => ({
     id: tokenId(id),
     logprob: logit - result.logSumExp[row]!,
