@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { RowState } from '../../src/runtime/batch-state.js';
 import type { Engine } from '../../src/runtime/engine.js';
 import { type GenerateRequest, generate, type ResultEvent } from '../../src/runtime/generate.js';
 import { score } from '../../src/runtime/score.js';
@@ -64,11 +65,7 @@ for (const { expected, checkpoint } of MODELS) {
           const what = `${name} in chunks of ${chunk}`;
           const logits = await logitsAt(engine, tokens, positions, chunk);
           for (const [i, row] of logits.entries()) assertClose(row, whole[i]!, SAME_TOLERANCE, what);
-          const after = await engine.export(0);
-          assert.equal(after.numTokens, state.numTokens);
-          for (const [input, values] of after.tensors) {
-            assertClose(values, state.tensors.get(input)!, SAME_TOLERANCE, `${what}, ${input}`);
-          }
+          assertState(await engine.export(0), state, what);
         }
       }
     });
@@ -96,28 +93,47 @@ for (const { expected, checkpoint } of MODELS) {
       }
     });
 
-    it('has the logits of each row of a ragged batch as if it were alone', async () => {
+    it('has the logits and states of each row of a ragged batch as if it were alone', async () => {
       const { golden, engine } = await setUp();
       const { prompts } = golden.ragged_batch;
-      const alone: Float32Array[] = [];
-      for (const tokens of prompts) alone.push(...(await logitsAt(engine, tokens, [...tokens.keys()])));
+      const alone: { logits: Float32Array[]; state: RowState }[] = [];
+      for (const tokens of prompts) {
+        const logits = await logitsAt(engine, tokens, [...tokens.keys()]);
+        alone.push({ logits, state: await engine.export(0) });
+      }
 
       for (const row of prompts.keys()) await engine.clear(row);
       const together: Float32Array[][] = prompts.map(() => []);
-      // Two calls, so that some rows end in the first, and the second goes on from a state.
-      for (const [start, end] of [
-        [0, 12],
-        [12, 64],
-      ] as const) {
-        const tokens = prompts.map((prompt) => prompt.slice(start, end));
+      // Calls of 0 to 6 tokens a row: each row is padded now and then, and goes on from a state that padding must not have touched.
+      for (let call = 0; prompts.some((prompt, row) => together[row]!.length < prompt.length); call++) {
+        const tokens = prompts.map((prompt, row) => {
+          const start = together[row]!.length;
+          return prompt.slice(start, start + ((3 * row + 5 * call) % 7));
+        });
         const asked = tokens.flatMap((ids, row) => ids.map((_, offset) => ({ row, offset })));
+        if (asked.length === 0) continue;
         const result = await engine.forward({ firstRow: 0, tokens, asked, candidates: 1, logits: true });
         const rows = splitRows(result.logits!, asked.length);
         for (const [i, { row }] of asked.entries()) together[row]!.push(rows[i]!);
       }
-      for (const [i, logits] of together.flat().entries()) {
-        assertClose(logits, alone[i]!, SAME_TOLERANCE, `token ${i} of the batch`);
+      for (const [row, { logits, state }] of alone.entries()) {
+        for (const [i, wanted] of logits.entries()) {
+          assertClose(together[row]![i]!, wanted, SAME_TOLERANCE, `row ${row}, token ${i}`);
+        }
+        assertState(await engine.export(row), state, `row ${row}`);
       }
+    });
+
+    it('leaves the state of a row without tokens as it was, to the bit', async () => {
+      const { golden, engine } = await setUp();
+      const { tokens } = golden.prompts.at(-1)!;
+      await logitsAt(engine, tokens, []);
+      for (const row of [1, 2]) await engine.clear(row);
+      const before = [await engine.export(0), await engine.export(1)];
+      const call = { firstRow: 0, asked: [], candidates: 1, logits: false };
+      await engine.forward({ ...call, tokens: [[], [], tokens.slice(0, 9)] });
+      assert.deepEqual([await engine.export(0), await engine.export(1)], before);
+      assert.equal((await engine.export(2)).numTokens, 9);
     });
 
     for (const options of [{}, { batch: 4, chunk: 5 }]) {
@@ -162,6 +178,13 @@ describe('the window of Hugging Face', () => {
     }
   });
 });
+
+function assertState(actual: RowState, expected: RowState, what: string): void {
+  assert.equal(actual.numTokens, expected.numTokens, what);
+  for (const [input, values] of expected.tensors) {
+    assertClose(actual.tensors.get(input)!, values, SAME_TOLERANCE, `${what}, ${input}`);
+  }
+}
 
 async function continueGreedily(
   engine: Engine,

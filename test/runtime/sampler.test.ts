@@ -107,6 +107,17 @@ describe('draws', () => {
     }
   });
 
+  it('come from their own row, also where it has fewer candidates than were asked for', () => {
+    const options = { temperature: 1, topK: 50 };
+    const result = resultFor(options);
+    const random = createRandom(1);
+    const total = OTHER.reduce((sum, logit) => sum + Math.exp(logit), 0);
+    for (let i = 0; i < 2000; i++) {
+      const { id, logprob } = chooseToken(result, 0, options, random);
+      assert.ok(Math.abs(logprob - (OTHER[id]! - Math.log(total))) < 1e-5, `token ${id}`);
+    }
+  });
+
   it('take the first of equals, and can take the last', () => {
     const tied: ForwardResult = {
       topLogits: new Float32Array(1),
