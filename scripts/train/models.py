@@ -45,11 +45,13 @@ def save(model: str, params: dict, folder: pathlib.Path) -> None:
   """Writes `checkpoint/` (Orbax, bfloat16, as the releases are) and model-config.json."""
   device = jax.local_devices()[0]
   stored = jax.tree.map(lambda x: jax.device_put(x.astype(jnp.bfloat16), device), params)
-  orbax.PyTreeCheckpointer().save((folder / "checkpoint").absolute(), stored, force=True)
+  target = (folder / "checkpoint").absolute()
+  orbax.PyTreeCheckpointer().save(target, stored, force=True)
+  (target / "commit_success.txt").unlink()  # names a path of this machine, and no reader needs it
 
   fields = config(model)._asdict()
   del fields["scan_type"]  # how to compute, not what
-  fields["block_types"] = [kind.value for kind in fields["block_types"]]
+  fields["block_types"] = [kind.name.lower() for kind in fields["block_types"]]
   (folder / "model-config.json").write_text(json.dumps(fields, indent=2) + "\n")
 
 
