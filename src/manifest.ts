@@ -1,7 +1,7 @@
 /** `recgemma.json`: what a model folder says of itself, and how it is read back. */
 
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from './errors.js';
 import type { LogitsForm } from './models/layers/head.js';
@@ -94,9 +94,27 @@ function parseManifest(text: string, file: string): Manifest {
   return manifest as Manifest;
 }
 
+/**
+ * Looks whether the graph and its weights are there in full, which a folder that was copied halfway shows at once.
+ * @throws InputError naming the file that is missing or cut off.
+ */
+export async function checkModelFiles({ path, manifest }: ModelFolder): Promise<void> {
+  const hint = 'Copy the whole model folder again, or convert the checkpoint again.';
+  for (const [name, { bytes }] of modelFiles(manifest)) {
+    const file = join(path, name);
+    const found = await stat(file).catch(() => undefined);
+    if (!found?.isFile()) throw new InputError(`${file} is missing.`, { hint });
+    if (found.size < bytes)
+      throw new InputError(`${file} is cut off: it has ${found.size} of ${bytes} bytes.`, { hint });
+  }
+}
+
+/** The graph and its weights. */
+function modelFiles(manifest: Manifest): [name: string, record: FileRecord][] {
+  return Object.entries(manifest.files).filter(([name]) => name.startsWith('model.onnx'));
+}
+
 function modelHash(manifest: Manifest): string {
-  const hashes = Object.entries(manifest.files)
-    .filter(([name]) => name.startsWith('model.onnx'))
-    .map(([name, { sha256 }]) => `${name} ${sha256}\n`);
+  const hashes = modelFiles(manifest).map(([name, { sha256 }]) => `${name} ${sha256}\n`);
   return createHash('sha256').update(hashes.sort().join('')).digest('hex');
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { InputError, InterruptedError, RecgemmaError, UsageError } from '../errors.js';
 import { MODEL_FILE } from '../graph/save.js';
-import { type ModelFolder, readModelFolder } from '../manifest.js';
+import { checkModelFiles, type ModelFolder, readModelFolder } from '../manifest.js';
 import type { RowState } from './batch-state.js';
 import {
   CLOSE,
@@ -71,6 +71,7 @@ export class Engine {
         hint: 'Convert the checkpoint again without --logits to run it here.',
       });
     }
+    await checkModelFiles(folder);
     const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
     const setup: EngineSetup = {
       modelFile: join(path, MODEL_FILE),

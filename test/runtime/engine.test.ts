@@ -1,7 +1,7 @@
 /** The engine: loading, calls that make no sense, order, and closing. */
 
 import assert from 'node:assert/strict';
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { InputError, InterruptedError, RecgemmaError } from '../../src/errors.js';
@@ -152,7 +152,10 @@ describe('loading', () => {
     await cp(await convertGolden(CHECKPOINT), folder, { recursive: true });
     const manifest = join(folder, 'recgemma.json');
     const text = await readFile(manifest, 'utf8');
+    const { size } = await stat(join(folder, 'model.onnx'));
     await writeFile(join(folder, 'model.onnx'), 'nonsense');
+    await rejectsWith(Engine.load(folder), InputError, /model\.onnx is cut off: it has 8 of \d+ bytes\.$/);
+    await writeFile(join(folder, 'model.onnx'), 'nonsense'.padEnd(size));
     await assert.rejects(Engine.load(folder), (error) => {
       assert.ok(error instanceof InputError);
       assert.match(error.message, /model\.onnx cannot be loaded: /);
