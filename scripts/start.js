@@ -17,21 +17,22 @@ if (!existsSync(`${root}${model}/recgemma.json`)) {
     'fixtures/factbook/griffin/model-config.json',
   );
 }
-recgemma('sample', '-m', model, PROMPT(), '-n', '120', '-t', '0.6', '--top-p', '0.9', '--seed', '1', '--echo', '--stats');
+recgemma(
+  'sample',
+  '-m',
+  model,
+  'Geography of Norway',
+  ...'-n 140 -t 0.5 --top-p 0.9 --seed 3 --echo --stats'.split(' '),
+);
 
 console.log(`
 Next, try:
-  npx recgemma sample -m ${model} "Iceland\\n\\nGeography\\n" -n 200 -t 0.8
+  npx recgemma sample -m ${model} "Economy of Iceland" -t 0.7 --echo
   npx recgemma inspect ${model}
   npx recgemma --help
 With a real checkpoint (accept its licence on huggingface.co and set HF_TOKEN first):
   npx recgemma convert hf:google/recurrentgemma-2b-it --out models/recurrentgemma-2b-it
   npx recgemma sample -m models/recurrentgemma-2b-it --chat "Why is the sky blue?"`);
-
-/** The beginning of a country's entry, as the model knows them from its training. */
-function PROMPT() {
-  return 'Norway\n\nGeography\n\nLocation: ';
-}
 
 /** Shows a command and runs it; ends with its exit code where it fails. */
 function recgemma(...args) {

@@ -99,6 +99,8 @@ function outcome(succeeded: boolean, color: boolean): string {
 /** The plain bar writes a line when so much more is done, or so long has passed since the last. */
 const LINE_EVERY_PERCENT = 10;
 const LINE_EVERY_MS = 10_000;
+/** Work that is done sooner needs no lines. */
+const FIRST_LINE_MS = 1000;
 
 /** A bar for pipes and logs: a line such as `convert 40 % 1.2/3.0 GiB` every 10 % or 10 s. */
 export function plainBar(
@@ -107,13 +109,15 @@ export function plainBar(
   expected: number,
   now: () => number,
 ): Bar {
-  let last = { percent: 0, time: now() };
+  const started = now();
+  let last = { percent: 0, time: started };
   return {
     update: (done, total = expected) => {
       const percent = total > 0 ? Math.min(100, Math.floor((100 * done) / total)) : 100;
       const stepped =
         Math.floor(percent / LINE_EVERY_PERCENT) > Math.floor(last.percent / LINE_EVERY_PERCENT);
       if (!stepped && now() - last.time < LINE_EVERY_MS) return;
+      if (now() - started < FIRST_LINE_MS) return;
       write(`${title} ${percent} % ${bytesOf(done, total)}`);
       last = { percent, time: now() };
     },

@@ -125,17 +125,23 @@ describe('steps and progress without a live terminal', () => {
     CI: { terminal: 80, env: { CI: 'true' } },
   })) {
     it(`are plain lines: ${name}`, async () => {
-      const { console, written } = record({ ...options, color: false });
+      let time = 0;
+      const { console, written } = record({ ...options, color: false, now: () => time });
       await console.step('read', async () => {});
-      await console.progress('convert', 10, async (update) => update(10));
+      await console.progress('convert', 10, async (update) => {
+        time = 2000;
+        update(10);
+      });
       assert.equal(written.stderr, 'read\nconvert 100 % 10/10 B\n');
     });
   }
 
   it('write a line every 10 %', async () => {
-    const { console, written } = record({ now: () => 0 });
+    let time = 0;
+    const { console, written } = record({ now: () => time });
     const total = 1000 * 2 ** 20;
     await console.progress('convert', total, async (update) => {
+      time = 1000;
       for (let i = 1; i <= 1000; i++) update(i * 2 ** 20);
     });
     const lines = written.stderr.trimEnd().split('\n');
@@ -154,6 +160,12 @@ describe('steps and progress without a live terminal', () => {
       }
     });
     assert.equal(written.stderr, 'convert 0 % 10.0 MiB/3.0 GiB\nconvert 0 % 21.0 MiB/3.0 GiB\n');
+  });
+
+  it('write nothing of work that is done within a second', async () => {
+    const { console, written } = record({ now: () => 0 });
+    await console.progress('convert', 10, async (update) => update(10));
+    assert.equal(written.stderr, '');
   });
 
   it('pass errors on', async () => {

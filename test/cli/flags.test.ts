@@ -61,7 +61,7 @@ describe('flags', { concurrency: 2 }, () => {
       ['2G', 2 ** 31],
       ['1kb', 1000],
     ] as const) {
-      assert.equal((await parsed(['--memory', text]))['memory'], bytes);
+      assert.equal((await parsed(['--memory', text])).memory, bytes);
     }
   });
 });

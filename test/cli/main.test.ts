@@ -77,7 +77,7 @@ describe('wrong usage', { skip, concurrency: 2 }, () => {
       assert.equal(code, 2);
       const { details, ...error } = errorOf(stdout);
       assert.deepEqual(
-        { ...error, suggestion: details?.['suggestion'] },
+        { ...error, suggestion: details?.suggestion },
         {
           code: 'usage',
           message: 'There is no command "devcies".',
