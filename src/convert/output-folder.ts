@@ -15,7 +15,7 @@ export class OutputFolder {
 
   /**
    * Checks that a model folder may be put at `path`.
-   * @throws UsageError where something is there already: without `force` anything, with it anything but a model folder.
+   * @throws UsageError where something is there already: without `force` anything, with it anything but a model folder; or where no folder can be.
    */
   static async prepare(path: string, options: { force: boolean; dryRun: boolean }): Promise<OutputFolder> {
     const found = await stat(path).catch(() => undefined);
@@ -29,7 +29,11 @@ export class OutputFolder {
     if (names.length > 0 && !names.includes(MANIFEST_FILE)) {
       throw new UsageError(`${path} is not a model folder; --force only replaces what recgemma made.`);
     }
-    if (!options.dryRun) await mkdir(dirname(resolve(path)), { recursive: true });
+    if (!options.dryRun) {
+      await mkdir(dirname(resolve(path)), { recursive: true }).catch((cause: Error) => {
+        throw new UsageError(`${path} cannot be made: ${cause.message}`, { cause });
+      });
+    }
     return new OutputFolder(resolve(path));
   }
 

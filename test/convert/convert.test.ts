@@ -239,6 +239,11 @@ describe('the place', () => {
     await assert.rejects(convert({ checkpoint: RG_TINY, out: file, force: true }), {
       message: `${file} is a file; --out must be a new folder.`,
     });
+    await assert.rejects(convert({ checkpoint: RG_TINY, out: join(file, 'model') }), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.ok(error.message.startsWith(`${join(file, 'model')} cannot be made: `), error.message);
+      return true;
+    });
     assert.equal(await readFile(join(mine, 'notes.txt'), 'utf8'), 'mine');
     assert.equal(await readFile(file, 'utf8'), 'mine');
   });
