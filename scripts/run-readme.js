@@ -10,7 +10,10 @@ const blocks = [...readme.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => matc
 
 for (const block of blocks) {
   console.log(`\n$ ${block.replaceAll('\n', '\n$ ')}`);
-  const { status, signal } = spawnSync('bash', ['-euo', 'pipefail', '-c', block], { cwd: root, stdio: 'inherit' });
+  const { status, signal } = spawnSync('bash', ['-euo', 'pipefail', '-c', block], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (status !== 0) {
     console.error(`The README's command failed (${signal ?? `exit ${status}`}).`);
     process.exit(1);

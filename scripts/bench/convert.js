@@ -22,7 +22,18 @@ const bytes = makeRandomCheckpoint(checkpoint);
 console.error('convert …');
 const conversion = await measure(['convert', checkpoint, '--out', model, '--force', '--json', '--quiet']);
 console.error('sample …');
-const sampling = await measure(['sample', '-m', model, '--prompt-ids', '2,651,9', '-n', '16', '--ignore-eos', '--json', '--quiet']);
+const sampling = await measure([
+  'sample',
+  '-m',
+  model,
+  '--prompt-ids',
+  '2,651,9',
+  '-n',
+  '16',
+  '--ignore-eos',
+  '--json',
+  '--quiet',
+]);
 const sampled = JSON.parse(sampling.stdout);
 
 const result = {

@@ -41,7 +41,9 @@ export function makeRandomCheckpoint(folder) {
     end += sizes[i];
     return [name, { dtype: 'BF16', shape, data_offsets: [start, end] }];
   });
-  const header = Buffer.from(JSON.stringify({ __metadata__: { format: 'pt' }, ...Object.fromEntries(entries) }));
+  const header = Buffer.from(
+    JSON.stringify({ __metadata__: { format: 'pt' }, ...Object.fromEntries(entries) }),
+  );
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
 
