@@ -1,0 +1,130 @@
+/** The library's public names: a change of one is a change for everybody who imports it, and is seen here. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { it } from 'node:test';
+import * as library from '../src/index.js';
+
+const VALUES = [
+  'CheckError',
+  'Engine',
+  'InputError',
+  'InterruptedError',
+  'MANIFEST_FILE',
+  'MODEL_FAMILIES',
+  'RecgemmaError',
+  'TextModel',
+  'UnavailableError',
+  'UsageError',
+  'atomicWriter',
+  'chatStopIds',
+  'convert',
+  'describeHost',
+  'generate',
+  'inspect',
+  'listDevices',
+  'loadChatTemplate',
+  'loadState',
+  'openCheckpoint',
+  'openModel',
+  'openTokenizer',
+  'packageVersion',
+  'parseIds',
+  'perplexity',
+  'readModelFolder',
+  'readPrompts',
+  'readScoreRequests',
+  'renderChat',
+  'requireDevice',
+  'resolveCheckpoint',
+  'resultLine',
+  'saveState',
+  'score',
+  'scoreLine',
+  'textPerplexity',
+  'tokenId',
+  'verifyModel',
+];
+
+const TYPES = [
+  'AskedRow',
+  'AtomicWriter',
+  'ChatMessage',
+  'Checkpoint',
+  'CheckpointFormat',
+  'ConvertOptions',
+  'ConvertReport',
+  'CpuInfo',
+  'DType',
+  'DeviceInfo',
+  'DeviceName',
+  'EngineOptions',
+  'ErrorCode',
+  'ErrorContext',
+  'ForwardRequest',
+  'ForwardResult',
+  'GenerateOptions',
+  'GenerateRequest',
+  'HostInfo',
+  'InspectOptions',
+  'InspectReport',
+  'LazyTensor',
+  'LogitsForm',
+  'Manifest',
+  'ModelFamily',
+  'ModelFolder',
+  'ModelOptions',
+  'OpenedModel',
+  'PerplexityResult',
+  'PreparedModel',
+  'Prompt',
+  'ResolveOptions',
+  'ResolvedCheckpoint',
+  'ResultEvent',
+  'RowState',
+  'SamplingOptions',
+  'SavedState',
+  'ScoreRequest',
+  'ScoreResult',
+  'Shape',
+  'SourceLayout',
+  'StateReport',
+  'StateTensor',
+  'StreamingDecoder',
+  'TextPerplexity',
+  'TokenEvent',
+  'TokenId',
+  'Tokenizer',
+  'TokenizerSummary',
+  'VerifyCheck',
+  'VerifyOptions',
+  'VerifyReport',
+  'WeightSummary',
+];
+
+const source = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
+
+/** Names that one of the index file's lists exports, and those that a file which it exports whole declares. */
+function exportedNames(): string[] {
+  const index = source('../src/index.ts');
+  const lists = [...index.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) =>
+    list!.split(','),
+  );
+  const listed = lists.map((name) => name.replace(/^\s*type /, '').trim()).filter((name) => name !== '');
+  const whole = [...index.matchAll(/^export \* from '(.*)\.js'/gm)].map(([, file]) =>
+    source(`../src/${file}.ts`),
+  );
+  const declared = whole.flatMap((text) =>
+    [...text.matchAll(/^export \w+ (\w+)/gm)].map(([, name]) => name!),
+  );
+  return [...listed, ...declared];
+}
+
+it('exports exactly these values', () => {
+  assert.deepEqual(Object.keys(library).sort(), VALUES);
+});
+
+it('exports exactly these types', () => {
+  const types = exportedNames().filter((name) => !Object.hasOwn(library, name));
+  assert.deepEqual(types.sort(), TYPES);
+});
