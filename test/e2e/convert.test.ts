@@ -82,7 +82,7 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
     }
   });
 
-  it('says in a sentence what it wrote, and how far it is on stderr', async () => {
+  it('says in a sentence what it wrote', async () => {
     const out = join(await temporaryFolder(), 'model');
     const { status, stdout, stderr } = await recgemma(['convert', await textCheckpoint(), '--out', out]);
     assert.equal(status, 0);
@@ -90,8 +90,7 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
       stdout,
       /^Wrote \S+model: griffin, 0\.2 M parameters, from safetensors, \d.* KiB of weights in .*; 5\.8 KiB of state a sequence, whatever its length\.\n$/,
     );
-    assert.match(stderr, /^(convert \d+ % .*\n)+$/);
-    assert.match(stderr, /convert 100 % /);
+    assert.match(stderr, /^(convert \d+ % .*\n)*$/); // only where it takes long
   });
 
   it('with --json reports exactly these fields', async () => {
