@@ -14,14 +14,23 @@ export interface SampleOutput {
   readonly line: (result: ResultEvent, prefix: string) => object;
 }
 
-/** Returns what takes the events of a generation one by one. The prompt of a text that streams is written before any of them. */
+/** Writes a generation. */
+export interface SampleWriter {
+  /** Takes the events one by one. */
+  write(event: TokenEvent | ResultEvent): void;
+  /** Ends the line of a text that will not be finished. */
+  cut(): void;
+}
+
+/** Starts a generation's output: a prompt whose text streams is written before any event comes. */
 export function sampleWriter(
   console: Console,
   { tokenizer }: TextModel,
   { alone, echo, logprobs, line }: SampleOutput,
-): (event: TokenEvent | ResultEvent) => void {
+): SampleWriter {
   const streams = alone !== undefined && !console.json;
   let started = false;
+  let midLine = false;
   const promptOf = ({ promptIds }: Pick<GenerateRequest, 'promptIds'>) => {
     if (!echo) return '';
     return tokenizer ? tokenizer.decode(promptIds) : promptIds.map((id) => `${id} `).join('');
@@ -35,11 +44,10 @@ export function sampleWriter(
       .map((id, i) => `${values[i]!.toFixed(4).padStart(10)}  ${tokenizer?.piece(id) ?? id}\n`)
       .join('');
   if (streams) console.write(promptOf(alone));
-  return (event) => {
+  const write = (event: TokenEvent | ResultEvent) => {
+    midLine = event.kind === 'token' && streams && tokenizer !== undefined;
     if (event.kind === 'token') {
-      if (!streams || !tokenizer) return;
-      started = true;
-      console.write(event.text);
+      if (midLine) console.write(event.text);
       return;
     }
     if (console.json) {
@@ -53,4 +61,5 @@ export function sampleWriter(
     started = true;
     console.write(`${plain(event)}\n${logprobs ? scores(event) : ''}`);
   };
+  return { write, cut: () => midLine && console.write('\n') };
 }

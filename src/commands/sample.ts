@@ -17,7 +17,7 @@ import {
   threadsFlag,
 } from '../cli/flags.js';
 import { formatDuration } from '../cli/format.js';
-import { sampleWriter } from '../cli/sample-output.js';
+import { type SampleWriter, sampleWriter } from '../cli/sample-output.js';
 import { readStdin } from '../cli/stdin.js';
 import { InterruptedError, UsageError } from '../errors.js';
 import type { GenerateRequest, ResultEvent, TextModel } from '../index.js';
@@ -39,7 +39,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
     temperature: temperatureFlag({
       char: 't',
       default: 0,
-      summary: 'Randomness; 0 always takes the likeliest token.',
+      summary: 'Randomness; 0, the default, always takes the likeliest token.',
     }),
     'top-k': integerFlag({ min: 1, summary: 'Draw from the k likeliest tokens only.' }),
     'top-p': probabilityFlag({
@@ -90,6 +90,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
     );
     const started = performance.now();
     const results: ResultEvent[] = [];
+    let output: SampleWriter | undefined;
     try {
       if (flags.stop && !model.tokenizer)
         throw new UsageError('--stop needs a tokenizer, which this model folder has not.');
@@ -108,23 +109,23 @@ export default class Sample extends BaseCommand<typeof Sample> {
         keepState: flags['save-state'] !== undefined,
         signal: this.signal,
       });
-      const write = sampleWriter(this.console, model, {
+      output = sampleWriter(this.console, model, {
         alone: requests.length * flags.samples === 1 ? requests[0] : undefined,
         echo: flags.echo,
         logprobs: flags.logprobs,
         line: (result, prefix) => resultLine(result, { logprobs: flags.logprobs, prefix }),
       });
       for await (const event of events) {
-        write(event);
+        output.write(event);
         if (event.kind === 'result') results.push(event);
       }
       const state = results[0]?.state;
       if (flags['save-state'] && state) await saveState(flags['save-state'], model.engine.folder, state);
       if (flags.stats) await this.#stats(model, results, performance.now() - started);
     } catch (error) {
-      if (this.signal.aborted)
-        throw new InterruptedError(`Interrupted. ${finished(results.length)}`, { cause: error });
-      throw error;
+      if (!this.signal.aborted) throw error;
+      output?.cut();
+      throw new InterruptedError(`Interrupted. ${finished(results.length)}`, { cause: error });
     } finally {
       await model.close();
     }
