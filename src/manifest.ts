@@ -83,15 +83,36 @@ function parseManifest(text: string, file: string): Manifest {
       { hint: 'Convert the checkpoint again with this version of recgemma.' },
     );
   }
-  const isObject = (value: unknown) => typeof value === 'object' && value !== null;
   const complete =
-    Array.isArray(manifest.state) &&
-    manifest.state.every((tensor) => typeof tensor?.input === 'string' && Array.isArray(tensor.shape)) &&
+    isObject(manifest.tool) &&
+    isObject(manifest.source) &&
+    Array.isArray(manifest.source.files) &&
+    isObject(manifest.config) &&
     isObject(manifest.files) &&
-    Object.values(manifest.files ?? {}).every(isObject) &&
-    typeof manifest.vocab_size === 'number';
+    Object.values(manifest.files).every((file) => isObject(file) && Number.isSafeInteger(file.bytes)) &&
+    Number.isSafeInteger(manifest.vocab_size) &&
+    ['last', 'all'].includes(String(manifest.logits)) &&
+    Array.isArray(manifest.state) &&
+    manifest.state.every(isStateTensor);
   if (!complete) throw new InputError(`${file} is incomplete.`, { hint: 'Convert the checkpoint again.' });
   return manifest as Manifest;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isStateTensor(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    typeof value.input === 'string' &&
+    typeof value.output === 'string' &&
+    (value.kind === 'carried' || value.kind === 'ring') &&
+    value.dtype === 'float32' &&
+    Array.isArray(value.shape) &&
+    value.shape.length > 0 &&
+    value.shape.every((size) => Number.isSafeInteger(size) && size > 0)
+  );
 }
 
 /**

@@ -131,11 +131,11 @@ export const deviceFlag = Flags.option({
   summary: 'Where to run; recgemma devices shows what can.',
 })();
 
-/** `--threads`: undefined leaves the number to ONNX Runtime, which takes one for each physical core. */
+/** `--threads`: undefined is one for each core that this process may use. */
 export const threadsFlag = integerFlag({
   min: 1,
   max: 1024,
-  summary: 'CPU threads; by default one for each physical core.',
+  summary: 'CPU threads; by default one for each core.',
 });
 
 /** `-b/--batch`: undefined leaves the number to the command. */

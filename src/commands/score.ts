@@ -58,7 +58,7 @@ export default class Score extends BaseCommand<typeof Score> {
     const file = output === undefined ? undefined : await atomicWriter(output);
     const totals = { requests: 0, tokens: 0, logprob: 0 };
     try {
-      const requests = readScoreRequests(input, model);
+      const requests = readScoreRequests(input, model, { signal: this.signal });
       for await (const result of score(model.engine, requests, { batch, signal: this.signal })) {
         const line = scoreLine(result);
         if (file) await file.write(`${JSON.stringify(line)}\n`);

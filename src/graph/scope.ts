@@ -221,11 +221,9 @@ export class Scope {
     return [values!, indices!];
   }
 
-  /** The sum over the last axis, which stays with size 1. */
-  sumLast(x: Value): Value {
-    const axes = [...x.axes.slice(0, -1), 1];
-    return this.#one('ReduceSum', [x, this.integers([-1])], x.dtype, axes, { keepdims: 1 });
-  }
+  // Over the last axis, which stays with size 1.
+  sumLast = (x: Value): Value => this.#reduceLast('ReduceSum', x);
+  maxLast = (x: Value): Value => this.#reduceLast('ReduceMax', x);
 
   /**
    * Runs `step` over axis 1 (time) of the inputs `[batch, time, …]`, carrying a state `[batch, …]`.
@@ -270,6 +268,11 @@ export class Scope {
     if (axes.every((axis) => typeof axis === 'number')) return this.integers(axes as number[]);
     const sizes = axes.map((axis) => this.graph.size(axis));
     return this.#one('Concat', sizes, 'int64', [axes.length], { axis: 0 });
+  }
+
+  #reduceLast(operator: string, x: Value): Value {
+    const axes = [...x.axes.slice(0, -1), 1];
+    return this.#one(operator, [x, this.integers([-1])], x.dtype, axes, { keepdims: 1 });
   }
 
   #like(operator: string, x: Value, attributes?: Record<string, Attribute>): Value {

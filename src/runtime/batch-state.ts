@@ -27,11 +27,14 @@ interface Rows {
 export class BatchState {
   readonly #tensors: readonly Rows[];
   readonly #window: number;
+  readonly #expectedRows: number;
   #capacity = 0;
   #slots: number;
   #numTokens: number[] = [];
 
-  constructor(tensors: readonly StateTensor[]) {
+  /** @param expectedRows room that is made at once when the first row is used. */
+  constructor(tensors: readonly StateTensor[], expectedRows = 1) {
+    this.#expectedRows = expectedRows;
     const windows = tensors.flatMap(({ kind, shape }) => (kind === 'ring' ? shape[0]! : []));
     this.#window = Math.max(1, ...windows);
     this.#slots = Math.min(FIRST_SLOTS, this.#window);
@@ -56,9 +59,10 @@ export class BatchState {
     return this.#numTokens[row] ?? 0;
   }
 
-  /** Makes room for at least this many rows; the new ones are empty. */
-  reserve(rows: number): void {
-    if (rows <= this.#capacity) return;
+  /** Makes room for at least this many rows; the new ones are empty. Room doubles, so that rows may come one by one. */
+  reserve(wanted: number): void {
+    if (wanted <= this.#capacity) return;
+    const rows = Math.max(wanted, this.#capacity === 0 ? this.#expectedRows : 2 * this.#capacity);
     for (const each of this.#tensors) {
       const grown = new Float32Array(rows * this.#rowLength(each));
       grown.set(each.data);

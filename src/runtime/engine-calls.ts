@@ -11,8 +11,10 @@ export const CLOSE = 'close';
 export interface EngineSetup {
   readonly modelFile: string;
   readonly state: readonly StateTensor[];
-  /** CPU threads; undefined leaves the number to onnxruntime. */
-  readonly threads: number | undefined;
+  /** CPU threads. */
+  readonly threads: number;
+  /** Rows that are expected to run together. */
+  readonly batch: number;
   /** Keeps weights where they are mapped, not packed for products of many rows: quick to load, half the memory, slow in batches. */
   readonly mapWeights: boolean;
 }
@@ -37,4 +39,10 @@ export interface EngineMessage {
 /** An answer, or with id 0 the news that the session is loaded or could not be. */
 export type EngineReply =
   | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly failed: string };
+  | { readonly id: number; readonly failed: EngineFailure };
+
+/** What failed: onnxruntime, our own code, or the memory. */
+export interface EngineFailure {
+  readonly where: 'onnxruntime' | 'state' | 'memory';
+  readonly message: string;
+}

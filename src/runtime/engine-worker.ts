@@ -6,6 +6,7 @@ import { BatchState } from './batch-state.js';
 import {
   CLOSE,
   type EngineCalls,
+  type EngineFailure,
   type EngineMessage,
   type EngineReply,
   type EngineSetup,
@@ -18,7 +19,7 @@ const setup = workerData as EngineSetup;
 async function main(): Promise<void> {
   const { InferenceSession, Tensor } = await import('onnxruntime-node');
   const session = await InferenceSession.create(setup.modelFile, sessionOptions(setup));
-  const state = new BatchState(setup.state);
+  const state = new BatchState(setup.state, setup.batch);
   const calls: { [C in keyof EngineCalls]: (...args: Parameters<EngineCalls[C]>) => unknown } = {
     forward: (request) => forward(session, Tensor, state, request),
     clear: (row) => {
@@ -57,9 +58,32 @@ async function answer(id: number, work: () => Promise<unknown>): Promise<void> {
   try {
     reply = { id, value: await work() };
   } catch (error) {
-    reply = { id, failed: error instanceof Error ? error.message : String(error) };
+    reply = { id, failed: describeFailure(error) };
   }
-  port.postMessage(reply);
+  port.postMessage(reply, 'value' in reply ? buffersOf(reply.value) : []);
+}
+
+function describeFailure(error: unknown): EngineFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (/bad_alloc|Failed to allocate memory|allocation failed|Invalid typed array length/i.test(message)) {
+    return { where: 'memory', message };
+  }
+  // onnxruntime's own errors are plain ones; V8's have classes.
+  return {
+    where: error instanceof RangeError || error instanceof TypeError ? 'state' : 'onnxruntime',
+    message,
+  };
+}
+
+/** The buffers of an answer's arrays, which nobody else holds: they move to the other thread and are not copied. */
+function buffersOf(value: unknown): ArrayBuffer[] {
+  const parts = typeof value !== 'object' || value === null ? [] : Object.values(value);
+  const arrays = parts
+    .flatMap((part) => (part instanceof Map ? [...part.values()] : [part]))
+    .filter(ArrayBuffer.isView);
+  return [...new Set(arrays.map((array) => array.buffer as ArrayBuffer))].filter(
+    (buffer) => buffer.byteLength > 0,
+  );
 }
 
 function sessionOptions({ threads, mapWeights }: EngineSetup): InferenceSession.SessionOptions {
@@ -68,8 +92,9 @@ function sessionOptions({ threads, mapWeights }: EngineSetup): InferenceSession.
   return {
     executionProviders: ['cpu'],
     graphOptimizationLevel: 'all',
-    logSeverityLevel: 3,
-    ...(threads !== undefined && { intraOpNumThreads: threads }),
+    // onnxruntime's log goes past the console to stderr; what it says of an error is in the error too.
+    logSeverityLevel: 4,
+    intraOpNumThreads: threads,
     extra: {
       session: { disable_prepacking: mapWeights ? '1' : '0', intra_op: { allow_spinning: spinning } },
     },

@@ -3,13 +3,14 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { InputError, InterruptedError, RecgemmaError, UsageError } from '../errors.js';
+import { InputError, InterruptedError, RecgemmaError, UnavailableError, UsageError } from '../errors.js';
 import { MODEL_FILE } from '../graph/save.js';
 import { checkModelFiles, type ModelFolder, readModelFolder } from '../manifest.js';
 import type { RowState } from './batch-state.js';
 import {
   CLOSE,
   type EngineCalls,
+  type EngineFailure,
   type EngineMessage,
   type EngineReply,
   type EngineSetup,
@@ -18,9 +19,9 @@ import type { ForwardRequest, ForwardResult } from './forward.js';
 
 /** How a model is loaded. */
 export interface EngineOptions {
-  /** CPU threads; by default one for each core. */
+  /** CPU threads; by default one for each core that this process may use. */
   readonly threads?: number | undefined;
-  /** Rows that will run together, a hint for how to lay the weights out in memory. */
+  /** Rows that will run together: room for their state is made at once, and weights are laid out for them. Default 1. */
   readonly batch?: number | undefined;
   /** Makes whatever is waited for fail with InterruptedError, at once, as long as the model is loaded. */
   readonly signal?: AbortSignal | undefined;
@@ -51,7 +52,7 @@ export class Engine {
     worker.on('message', (reply: EngineReply) => {
       const waiting = this.#waiting.get(reply.id);
       this.#waiting.delete(reply.id);
-      if ('failed' in reply) waiting?.reject(new RecgemmaError('failed', `onnxruntime: ${reply.failed}`));
+      if ('failed' in reply) waiting?.reject(engineError(reply.failed));
       else waiting?.resolve(reply.value as never);
     });
     worker.on('error', (error) => this.#fail(error));
@@ -77,6 +78,7 @@ export class Engine {
       modelFile: join(path, MODEL_FILE),
       state: manifest.state,
       threads: options.threads ?? availableParallelism(),
+      batch: options.batch ?? 1,
       mapWeights: bytes > PACKED_BYTES && (options.batch ?? 1) < PACKED_BATCH,
     };
     const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: setup });
@@ -86,7 +88,7 @@ export class Engine {
       return engine;
     } catch (error) {
       void engine.close();
-      if (error instanceof InterruptedError) throw error;
+      if (error instanceof InterruptedError || error instanceof UnavailableError) throw error;
       throw new InputError(`${join(path, MODEL_FILE)} cannot be loaded: ${(error as Error).message}`, {
         hint: `Check its files with: recgemma verify ${path}`,
         cause: error,
@@ -171,4 +173,11 @@ export class Engine {
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
     this.#waiting.clear();
   }
+}
+
+function engineError({ where, message }: EngineFailure): RecgemmaError {
+  if (where === 'memory') {
+    return new UnavailableError(`There is not enough memory: ${message}`, { hint: 'Try a smaller --batch.' });
+  }
+  return new RecgemmaError('failed', where === 'onnxruntime' ? `onnxruntime: ${message}` : message);
 }

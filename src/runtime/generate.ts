@@ -9,10 +9,13 @@ import { createRandom, type Random } from './random.js';
 import { chooseToken, headNeeds, type SamplingOptions } from './sampler.js';
 import type { SavedState } from './saved-state.js';
 
+/** A caller's own name of a request, given back as it came. */
+export type RequestId = string | number;
+
 /** One prompt and what is to be made of it. */
 export interface GenerateRequest {
   /** The caller's name for it; results carry it. */
-  readonly id: string;
+  readonly id: RequestId;
   readonly promptIds: readonly TokenId[];
   /** Independent continuations of the prompt, which is paid for once; default 1. */
   readonly samples?: number;
@@ -40,7 +43,7 @@ export interface GenerateOptions extends SamplingOptions {
 /** A token as it comes. */
 export interface TokenEvent {
   readonly kind: 'token';
-  readonly id: string;
+  readonly id: RequestId;
   /** The place of its prompt among the requests. */
   readonly index: number;
   /** Which continuation of its prompt. */
@@ -54,7 +57,7 @@ export interface TokenEvent {
 /** A finished continuation. */
 export interface ResultEvent {
   readonly kind: 'result';
-  readonly id: string;
+  readonly id: RequestId;
   readonly index: number;
   readonly sample: number;
   readonly promptIds: readonly TokenId[];
@@ -95,7 +98,7 @@ interface Sequence {
 
 /**
  * Runs all requests, at most `batch` sequences at a time, and tells of every token and every finished text as it comes. What a
- * request gives does not depend on the others.
+ * request gives does not depend on the others. One run at a time: it uses the engine's rows from the first on.
  * @throws InterruptedError (the signal's reason) between two steps.
  */
 export async function* generate(
@@ -159,6 +162,7 @@ async function* admissions(
     await engine.clear(row);
     if (request.state) await engine.import(row, request.state.row);
     await prefill(engine, row, ids, { signal: options.signal });
+    const prefillMs = performance.now() - started;
     const samples = request.samples ?? 1;
     const shared = samples > 1 ? await engine.export(row) : undefined;
     for (let sample = 0; sample < samples; sample++) {
@@ -170,7 +174,7 @@ async function* admissions(
         random: createRandom(options.seed, index, sample),
         decoder: options.tokenizer?.decoder(),
         stops: new StopMatcher(options.stopTexts ?? []),
-        prefillMs: performance.now() - started,
+        prefillMs,
         started: performance.now(),
         tokenIds: [],
         logprobs: [],

@@ -1,10 +1,9 @@
 /** JSON Lines from a file or a stream, each with its place, so that an error can name the line. */
 
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { InputError } from '../errors.js';
+import type { RequestId } from './generate.js';
 
 /** One line of a file, parsed. */
 export interface JsonLine {
@@ -13,32 +12,56 @@ export interface JsonLine {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
+/** How {@link readJsonLines} reads. */
+export interface JsonLinesOptions {
+  readonly stdin?: Readable;
+  /** Ends the waiting for more, too. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Longer lines hold more than any prompt; without a limit one endless line would take all memory. */
+const MAX_LINE_CHARACTERS = 64 << 20;
+
 /**
- * Reads a file, or stdin for `-`, line by line; empty lines are passed over.
- * @throws InputError naming the line that is not a JSON object.
+ * Reads a file (or a pipe), or stdin for `-`, line by line; empty lines are passed over.
+ * @throws InputError naming the line that is not a JSON object; the signal's reason on abort.
  */
-export async function* readJsonLines(
-  path: string,
-  stdin: Readable = process.stdin,
-): AsyncGenerator<JsonLine> {
+export async function* readJsonLines(path: string, options: JsonLinesOptions = {}): AsyncGenerator<JsonLine> {
+  const { stdin = process.stdin, signal } = options;
   const name = path === '-' ? 'stdin' : path;
-  if (path !== '-' && !(await stat(path).catch(() => undefined))?.isFile()) {
-    throw new InputError(`${path} is not a file that can be read.`);
-  }
-  const lines = createInterface({
-    input: path === '-' ? stdin : createReadStream(path),
-    crlfDelay: Infinity,
-  });
+  const input = path === '-' ? stdin : createReadStream(path);
   let number = 0;
-  try {
-    for await (const line of lines) {
-      number++;
-      if (line.trim() === '') continue;
-      yield { place: `${name} line ${number}`, value: parseLine(line, `${name} line ${number}`) };
-    }
-  } finally {
-    lines.close();
+  for await (const line of splitLines(input, name, signal)) {
+    number++;
+    const place = `${name} line ${number}`;
+    if (line.trim() !== '') yield { place, value: parseLine(line, place) };
   }
+}
+
+/** Cuts at line feeds only: readline also cuts at U+2028, which may stand inside a JSON text. */
+async function* splitLines(
+  input: Readable,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string> {
+  const stream = signal ? addAbortSignal(signal, input) : input;
+  const decoder = new TextDecoder(); // drops a byte order mark
+  let rest = '';
+  try {
+    for await (const chunk of stream) {
+      const lines = (rest + decoder.decode(chunk as Buffer, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > MAX_LINE_CHARACTERS) throw new InputError(`${name} has a line of more than 64 MiB.`);
+      yield* lines;
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof InputError) throw error;
+    throw new InputError(`${name} cannot be read: ${error instanceof Error ? error.message : error}.`, {
+      cause: error,
+    });
+  }
+  yield rest + decoder.decode();
 }
 
 function parseLine(line: string, place: string): Readonly<Record<string, unknown>> {
@@ -68,10 +91,10 @@ export function idsField({ value, place }: JsonLine, field: string): number[] | 
   throw new InputError(`${place}: "${field}" must be a list of token ids.`);
 }
 
-/** The line's own name, or its place in the file, counted from 0. @throws InputError naming the line. */
-export function idField({ value, place }: JsonLine, index: number): string {
+/** The line's own name as it is, or its place in the file, counted from 0. @throws InputError naming the line. */
+export function idField({ value, place }: JsonLine, index: number): RequestId {
   const { id } = value;
   if (id === undefined) return String(index);
-  if (typeof id === 'string' || typeof id === 'number') return String(id);
+  if (typeof id === 'string' || typeof id === 'number') return id;
   throw new InputError(`${place}: "id" must be a text or a number.`);
 }

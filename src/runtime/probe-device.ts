@@ -16,7 +16,7 @@ async function probe(device: string): Promise<ProbeAnswer> {
     env.logLevel = 'error';
     const session = await InferenceSession.create(Buffer.from(MODEL, 'base64'), {
       executionProviders: [device],
-      logSeverityLevel: 3,
+      logSeverityLevel: 4,
       intraOpNumThreads: 1,
     });
     const { y } = await session.run({ x: new Tensor('float32', [1.5], [1]) });

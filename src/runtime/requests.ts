@@ -10,10 +10,14 @@ import type { Prompt, TextModel } from './text-model.js';
 export async function readPrompts(
   path: string,
   model: TextModel,
-  options: { readonly chat?: boolean; readonly samples?: number } = {},
+  options: {
+    readonly chat?: boolean;
+    readonly samples?: number;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<GenerateRequest[]> {
   const requests: GenerateRequest[] = [];
-  for await (const line of readJsonLines(path)) {
+  for await (const line of readJsonLines(path, { signal: options.signal })) {
     const text = textField(line, 'prompt');
     const ids = idsField(line, 'prompt_ids');
     const prompt: Prompt | undefined = ids ? { ids } : text !== undefined ? { text } : undefined;
@@ -30,9 +34,13 @@ export async function readPrompts(
  * Reads `{"id"?, "context" | "context_ids", "continuation" | "continuation_ids"}`, one a line; ids are used as they are.
  * @throws InputError naming the line.
  */
-export async function* readScoreRequests(path: string, model: TextModel): AsyncGenerator<ScoreRequest> {
+export async function* readScoreRequests(
+  path: string,
+  model: TextModel,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<ScoreRequest> {
   let index = 0;
-  for await (const line of readJsonLines(path)) {
+  for await (const line of readJsonLines(path, options)) {
     const [context, continuation] = [textField(line, 'context'), textField(line, 'continuation')];
     const [contextIds, continuationIds] = [idsField(line, 'context_ids'), idsField(line, 'continuation_ids')];
     const pair = await atPlace(line.place, async () => {

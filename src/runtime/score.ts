@@ -3,11 +3,12 @@
 import type { TokenId } from '../tokenizer/tokenizer.js';
 import type { Engine } from './engine.js';
 import type { AskedRow } from './forward.js';
+import type { RequestId } from './generate.js';
 import { PREFILL_CHUNK } from './prefill.js';
 
 /** A continuation and what it follows. */
 export interface ScoreRequest {
-  readonly id: string;
+  readonly id: RequestId;
   /** At least one token; the beginning-of-sequence token where there is nothing else. */
   readonly contextIds: readonly TokenId[];
   /** At least one token. */
@@ -16,7 +17,7 @@ export interface ScoreRequest {
 
 /** How likely a continuation is. */
 export interface ScoreResult {
-  readonly id: string;
+  readonly id: RequestId;
   /** Natural logarithm of the whole continuation's probability. */
   readonly logprob: number;
   readonly tokenLogprobs: readonly number[];

@@ -61,7 +61,7 @@ describe('scores', () => {
         continuationIds: [token],
       }));
       const each = (await gather(score(engine, steps))).map(({ logprob }) => logprob);
-      assertClose(whole!.tokenLogprobs, each, 1e-4, id);
+      assertClose(whole!.tokenLogprobs, each, 1e-4, String(id));
       assert.equal(
         whole!.logprob,
         whole!.tokenLogprobs.reduce((a, b) => a + b, 0),
