@@ -1,7 +1,6 @@
 /** `recgemma sample`: text as it comes. */
 
 import { Args, Flags } from '@oclif/core';
-import { formatBytes } from '../bytes.js';
 import { BaseCommand } from '../cli/base-command.js';
 import {
   BATCH_OF_A_FILE,
@@ -16,11 +15,11 @@ import {
   temperatureFlag,
   threadsFlag,
 } from '../cli/flags.js';
-import { formatDuration } from '../cli/format.js';
 import { type SampleWriter, sampleWriter } from '../cli/sample-output.js';
+import { SampleTotals } from '../cli/sample-totals.js';
 import { readStdin } from '../cli/stdin.js';
 import { InterruptedError, UsageError } from '../errors.js';
-import type { GenerateRequest, ResultEvent, TextModel } from '../index.js';
+import type { GenerateRequest, SavedState, TextModel } from '../index.js';
 
 export default class Sample extends BaseCommand<typeof Sample> {
   static override summary = 'Continue a prompt, text as it comes';
@@ -88,8 +87,8 @@ export default class Sample extends BaseCommand<typeof Sample> {
     const model = await this.console.step(`load ${flags.model}`, () =>
       TextModel.load(flags.model, { threads: flags.threads, batch, signal: this.signal }),
     );
-    const started = performance.now();
-    const results: ResultEvent[] = [];
+    const totals = new SampleTotals();
+    let state: SavedState | undefined;
     let output: SampleWriter | undefined;
     try {
       if (flags.stop && !model.tokenizer)
@@ -101,7 +100,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
         topK: flags['top-k'],
         topP: flags['top-p'],
         minP: flags['min-p'],
-        seed: flags.seed ?? Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+        seed: this.#seed(),
         batch,
         stopIds: flags['ignore-eos'] ? [] : model.stopIds({ chat: flags.chat }),
         stopTexts: flags.stop ?? [],
@@ -117,15 +116,16 @@ export default class Sample extends BaseCommand<typeof Sample> {
       });
       for await (const event of events) {
         output.write(event);
-        if (event.kind === 'result') results.push(event);
+        if (event.kind !== 'result') continue;
+        totals.add(event);
+        state = event.state;
       }
-      const state = results[0]?.state;
       if (flags['save-state'] && state) await saveState(flags['save-state'], model.engine.folder, state);
-      if (flags.stats) await this.#stats(model, results, performance.now() - started);
+      if (flags.stats) this.console.note(totals.describe(await model.engine.stateBytes()));
     } catch (error) {
       if (!this.signal.aborted) throw error;
       output?.cut();
-      throw new InterruptedError(`Interrupted. ${finished(results.length)}`, { cause: error });
+      throw new InterruptedError(`Interrupted. ${finished(totals.texts)}`, { cause: error });
     } finally {
       await model.close();
     }
@@ -139,7 +139,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
       throw new UsageError('--save-state keeps one state; leave out --samples.');
     if (args.prompt !== undefined && args.prompt !== '-') return args.prompt;
     if (flags.prompts || flags['prompt-ids']) return undefined;
-    const text = process.stdin.isTTY && args.prompt === undefined ? '' : await readStdin();
+    const text = process.stdin.isTTY && args.prompt === undefined ? '' : await readStdin(this.signal);
     if (text !== '' || flags['load-state']) return text;
     throw new UsageError('There is no prompt.', {
       hint: 'Give it as an argument, on stdin, or as --prompts FILE.jsonl.',
@@ -149,7 +149,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
   async #requests(model: TextModel, text: string | undefined): Promise<GenerateRequest[]> {
     const { loadState, parseIds, readPrompts } = await import('../index.js');
     const { flags } = this;
-    const options = { chat: flags.chat, samples: flags.samples };
+    const options = { chat: flags.chat, samples: flags.samples, signal: this.signal };
     if (flags.prompts) return readPrompts(flags.prompts, model, options);
     const load = flags['load-state'];
     const state = load === undefined ? undefined : await loadState(load, model.engine.folder);
@@ -161,17 +161,21 @@ export default class Sample extends BaseCommand<typeof Sample> {
     return [{ id: '0', promptIds, samples: flags.samples, ...(state && { state }) }];
   }
 
-  async #stats(model: TextModel, results: readonly ResultEvent[], wallMs: number): Promise<void> {
-    const sum = (count: (result: ResultEvent) => number) =>
-      results.reduce((total, result) => total + count(result), 0);
-    const tokens = sum(({ tokenIds }) => tokenIds.length);
-    const prompt = sum(({ promptIds, sample }) => (sample === 0 ? promptIds.length : 0));
-    const prefill = sum(({ timing, sample }) => (sample === 0 ? timing.prefillMs : 0));
-    const bytes = await model.engine.stateBytes();
-    const rate = (count: number, ms: number) => (ms > 0 ? ((1000 * count) / ms).toFixed(1) : '0');
-    this.console.note(
-      `prompt ${prompt} tokens, ${rate(prompt, prefill)} a second; generated ${tokens}, ${rate(tokens, wallMs - prefill)} a second; ${formatBytes(bytes)} of state; ${formatDuration(wallMs)} in all`,
-    );
+  /** The given seed, or a random one that is told, so that a good text can be had again. */
+  #seed(): number {
+    const { temperature, seed } = this.flags;
+    const drawing = ['top-k', 'top-p', 'min-p', 'seed'] as const;
+    const unused = drawing.filter((flag) => this.flags[flag] !== undefined).map((flag) => `--${flag}`);
+    if (this.flags.samples > 1) unused.push('--samples');
+    if (temperature === 0 && unused.length > 0) {
+      this.console.note(
+        `With --temperature 0 the likeliest token is always taken; ${unused.join(', ')} changes nothing.`,
+      );
+    }
+    if (temperature === 0 || seed !== undefined) return seed ?? 0;
+    const random = Math.floor(Math.random() * 2 ** 32);
+    this.console.note(`seed ${random}`);
+    return random;
   }
 }
 
