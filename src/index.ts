@@ -1,5 +1,6 @@
 /** The library's public face. Index files only re-export. */
 
+export { type AtomicWriter, atomicWriter } from './atomic-writer.js';
 export type { Checkpoint, CheckpointFormat } from './checkpoint/checkpoint.js';
 export { openCheckpoint } from './checkpoint/open.js';
 export { type ConvertOptions, type ConvertReport, convert } from './convert/convert.js';
@@ -18,7 +19,6 @@ export { MANIFEST_FILE, type Manifest, type ModelFolder, readModelFolder } from 
 export { MODEL_FAMILIES } from './models/families.js';
 export type { LogitsForm, ModelFamily, PreparedModel, SourceLayout } from './models/family.js';
 export type { StateTensor } from './models/state-tensor.js';
-export { type AtomicWriter, atomicWriter } from './runtime/atomic-writer.js';
 export type { RowState } from './runtime/batch-state.js';
 export { type DeviceInfo, type DeviceName, listDevices } from './runtime/devices.js';
 export { Engine, type EngineOptions } from './runtime/engine.js';

@@ -14,13 +14,14 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  'atomic-writer': [],
   bytes: [],
   'disk-room': ['bytes'],
   version: [],
   graph: [],
   tokenizer: [],
   hub: ['bytes', 'disk-room'],
-  checkpoint: ['graph'],
+  checkpoint: ['atomic-writer', 'graph'],
   models: ['graph'],
   manifest: ['type:models'],
   runtime: [
@@ -35,6 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   inspect: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
   verify: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
   index: [
+    'atomic-writer',
     'checkpoint',
     'convert',
     'graph',

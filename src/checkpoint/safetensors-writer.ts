@@ -1,6 +1,6 @@
 /** Writes small safetensors files, such as saved states, whole or not at all. */
 
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { atomicWriter } from '../atomic-writer.js';
 import { type DType, itemBytes, type Shape, tensorBytes } from '../graph/dtype.js';
 
 /** A tensor in memory: name, dtype, shape, and its elements in row-major order, little-endian. */
@@ -20,8 +20,7 @@ const CODES: Readonly<Record<DType, string>> = {
 };
 
 /**
- * Writes a file beside `path`, flushes it to the disk and renames it over `path`, so that a reader never sees half of one.
- * The tensors are ordered by the size of their elements, widest first: each then starts at a multiple of its own.
+ * Writes a file with an {@link atomicWriter}, so that a reader never sees half of one. The tensors are ordered by the size of their elements, widest first: each then starts at a multiple of its own.
  */
 export async function writeSafetensors(
   path: string,
@@ -29,17 +28,13 @@ export async function writeSafetensors(
   metadata: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
   const ordered = [...tensors].sort(([, a], [, b]) => itemBytes(b) - itemBytes(a));
-  const partial = `${path}.${process.pid}.partial`;
-  const file = await open(partial, 'wx');
+  const file = await atomicWriter(path);
   try {
-    await writeAll(file, header(ordered, metadata));
-    for (const [, , , data] of ordered) await writeAll(file, data);
-    await file.sync();
-    await file.close();
-    await rename(partial, path);
+    await file.write(header(ordered, metadata));
+    for (const [, , , data] of ordered) await file.write(data);
+    await file.commit();
   } catch (error) {
-    await file.close().catch(() => {});
-    await rm(partial, { force: true });
+    await file.discard();
     throw error;
   }
 }
@@ -64,10 +59,4 @@ function header(tensors: readonly NamedTensor[], metadata: ReadonlyMap<string, s
   bytes.writeBigUInt64LE(BigInt(padded));
   json.copy(bytes, 8);
   return bytes;
-}
-
-async function writeAll(file: FileHandle, data: Uint8Array): Promise<void> {
-  for (let written = 0; written < data.length; ) {
-    written += (await file.write(data, written, data.length - written)).bytesWritten;
-  }
 }

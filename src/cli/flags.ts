@@ -103,11 +103,11 @@ export const existingPathFlag = Flags.custom<string>({
   helpValue: '<path>',
 });
 
-/** A file to write, whose place is looked at before the work begins. */
+/** A file to write, whose place is looked at before the work begins: a folder, a device or a pipe cannot be replaced. */
 export const outputFileFlag = Flags.custom<string>({
   parse: async (text, _, flag) => {
-    const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-    if (!isFolder(text) && isFolder(dirname(resolve(text)))) return text;
+    const look = (path: string) => statSync(path, { throwIfNoEntry: false });
+    if ((look(text)?.isFile() ?? true) && look(dirname(resolve(text)))?.isDirectory()) return text;
     throw unfit(flag.name, text, 'a file in a folder that exists');
   },
   helpValue: '<file>',

@@ -87,6 +87,8 @@ describe('a value that does not fit is refused, naming flag and value', { concur
     ['--memory 5XB', '--memory must be a size such as 4096, 512MiB or 2GiB, not "5XB".'],
     ['--memory 99999999GiB', '--memory must be a size such as 4096, 512MiB or 2GiB, not "99999999GiB".'],
     ['--input /nonexistent', '--input must be a path that exists, not "/nonexistent".'],
+    ['--output /dev/null', '--output must be a file in a folder that exists, not "/dev/null".'],
+    ['--output .', '--output must be a file in a folder that exists, not ".".'],
     ['--device gpu', '--device must be one of cpu, webgpu, cuda, not "gpu".'],
     ['--batch', '--batch expects a value.'],
     ['-b 2 -b 3', '--batch can only be specified once.'],

@@ -13,6 +13,7 @@ import {
   existingPathFlag,
   integerFlag,
   numberFlag,
+  outputFileFlag,
   probabilityFlag,
   seedFlag,
   temperatureFlag,
@@ -75,6 +76,7 @@ class Tiny extends BaseCommand<typeof Tiny> {
     temperature: temperatureFlag(),
     memory: byteSizeFlag(),
     input: existingPathFlag(),
+    output: outputFileFlag(),
     chat: Flags.boolean({ exclusive: ['echo'] }),
     echo: Flags.boolean(),
   };
