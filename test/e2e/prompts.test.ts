@@ -11,7 +11,7 @@ import { idsModel, TOKENIZER, textModel } from './models.js';
 import { jsonLines, NOT_BUILT, recgemma } from './run.js';
 
 interface Line {
-  readonly id: string;
+  readonly id: string | number;
   readonly index: number;
   readonly prompt_ids: readonly number[];
   readonly token_ids: readonly number[];
@@ -71,7 +71,7 @@ describe('--prompts', { skip: NOT_BUILT, concurrency: 2 }, () => {
       lines.map(({ id, index }) => [id, index]),
       [
         ['a', 0],
-        ['7', 1],
+        [7, 1],
         ['2', 2],
       ],
     );
@@ -82,7 +82,7 @@ describe('--prompts', { skip: NOT_BUILT, concurrency: 2 }, () => {
     const plain = await recgemma([...args, '-q']);
     assert.equal(plain.stdout, `# a\n${text}\n\n# 7\n${text}\n\n# 2\n${text}\n`);
     const stdin = await recgemma(['sample', '-m', await textModel(), '--prompts', '-', '-n', '5', '--json'], {
-      input: await readFile(file, 'utf8'),
+      input: `\ufeff${await readFile(file, 'utf8')}`, // as some editors begin a file
     });
     assert.equal(jsonLines(stdin).length, 3);
   });
@@ -129,10 +129,8 @@ describe('--prompts', { skip: NOT_BUILT, concurrency: 2 }, () => {
       assert.match(stderr, message);
     }
     const none = await recgemma(['sample', '-m', model, '--prompts', '/no/such.jsonl', '-q']);
-    assert.deepEqual(
-      [none.status, none.stderr],
-      [3, 'error: /no/such.jsonl is not a file that can be read.\n'],
-    );
+    assert.equal(none.status, 3);
+    assert.match(none.stderr, /^error: \/no\/such\.jsonl .*\.\n$/);
     const both = await recgemma(['sample', '-m', model, '--prompts', 'x', '--save-state', 'y']);
     assert.equal(both.status, 2);
     assert.match(both.stderr, /--save-state.*--prompts cannot go together|--prompts.*--save-state/);
