@@ -47,8 +47,14 @@ export async function openCheckpoint(
   for (const reader of readers) {
     if (await reader.recognises(path)) return reader.open(path);
   }
-  const what = found.isDirectory() ? 'holds no checkpoint' : 'is no checkpoint';
   const kinds = readers.map((reader) => reader.format).join(', ');
+  for (const other of READERS) {
+    if (readers.includes(other) || !(await other.recognises(path))) continue;
+    throw new InputError(`${path} is a checkpoint of format ${other.format}, not of ${kinds}.`, {
+      hint: 'Leave out --from: the format is told by the content.',
+    });
+  }
+  const what = found.isDirectory() ? 'holds no checkpoint' : 'is no checkpoint';
   throw new InputError(`${path} ${what} that is known (${kinds}).`, {
     hint: 'Give a folder or file of safetensors, a PyTorch .pt or .bin, or the folder that Orbax wrote.',
   });

@@ -215,7 +215,13 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
   });
 
   it('refuses a --from that is not so', async () => {
-    await refused(3, /holds no checkpoint .*torch/, FLAX, '--from', 'torch');
+    await refused(
+      3,
+      /of format orbax, not of torch, safetensors\.\nhint: Leave out/,
+      FLAX,
+      '--from',
+      'torch',
+    );
     await refused(3, /has the tensor names of layout hf, not torch/, RG_TINY, '--from', 'torch');
     await refused(2, /--from must be one of auto, flax, torch, hf, not "keras"/, RG_TINY, '--from', 'keras');
   });
