@@ -27,7 +27,9 @@ export {
   type GenerateOptions,
   type GenerateRequest,
   generate,
+  type RequestId,
   type ResultEvent,
+  type Timing,
   type TokenEvent,
 } from './runtime/generate.js';
 export { type CpuInfo, describeHost, type HostInfo } from './runtime/host.js';
@@ -38,13 +40,20 @@ export { loadState, type SavedState, saveState } from './runtime/saved-state.js'
 export {
   type PerplexityResult,
   perplexity,
+  type ScoreOptions,
   type ScoreRequest,
   type ScoreResult,
   score,
 } from './runtime/score.js';
 export { type Prompt, parseIds, TextModel } from './runtime/text-model.js';
 export { type TextPerplexity, textPerplexity } from './runtime/text-perplexity.js';
-export { type ChatMessage, chatStopIds, loadChatTemplate, renderChat } from './tokenizer/chat-template.js';
+export {
+  type ChatMessage,
+  type ChatOptions,
+  chatStopIds,
+  loadChatTemplate,
+  renderChat,
+} from './tokenizer/chat-template.js';
 export { openTokenizer } from './tokenizer/open.js';
 export { type StreamingDecoder, type TokenId, type Tokenizer, tokenId } from './tokenizer/tokenizer.js';
 export type { VerifyCheck, VerifyReport } from './verify/report.js';
