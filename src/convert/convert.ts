@@ -5,7 +5,7 @@ import { requireRoom } from '../disk-room.js';
 import { elementCount, tensorBytes } from '../graph/dtype.js';
 import { OPSET_VERSION } from '../graph/encode.js';
 import { Graph } from '../graph/graph.js';
-import { saveModel, writeDurably } from '../graph/save.js';
+import { dataFileBytes, saveModel, writeDurably } from '../graph/save.js';
 import { Scope } from '../graph/scope.js';
 import { WeightStore } from '../graph/weight-store.js';
 import type { HubReference } from '../hub/reference.js';
@@ -66,6 +66,7 @@ export interface ConvertReport {
  */
 export async function convert(options: ConvertOptions): Promise<ConvertReport> {
   const started = performance.now();
+  options.signal?.throwIfAborted();
   const opened = await openModel(options.checkpoint, options);
   try {
     const { checkpoint, model } = opened;
@@ -98,11 +99,16 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     };
     const output = await OutputFolder.prepare(options.out, {
       force: options.force ?? false,
-      dryRun: options.dryRun ?? false,
+      sources: [options.checkpoint, options.tokenizer, options.modelConfig].filter(
+        (path) => path !== undefined,
+      ),
     });
-    await requireRoom(options.out, weightBytes, 'The model', 'Choose another --out, or make room.');
+    await requireRoom(options.out, dataFileBytes(graph), 'The model', 'Choose another --out, or make room.');
     if (options.dryRun) return { ...report, written: false, seconds: seconds(started) };
-    await output.fill((folder) => writeFolder(folder, opened, graph, companions.files, options));
+    await output.fill(
+      (folder) => writeFolder(folder, opened, graph, companions.files, options),
+      options.signal,
+    );
     return { ...report, written: true, seconds: seconds(started) };
   } finally {
     await opened.checkpoint.close();
@@ -118,7 +124,7 @@ async function writeFolder(
 ): Promise<void> {
   const { signal, onProgress } = options;
   const version = await packageVersion();
-  const hashing = hashFiles(checkpoint.files);
+  const hashing = hashFiles(checkpoint.files, signal);
   try {
     await checkTied(model, options.checkpoint, signal);
     const source = options.hub
@@ -135,10 +141,14 @@ async function writeFolder(
       onProgress,
       signal,
     });
+    signal?.throwIfAborted();
     const files: Record<string, FileRecord> = Object.fromEntries(written);
     for (const [name, content] of companions) await writeDurably(join(folder, name), content);
     const names = [...companions.keys()];
-    const records = await hashFiles(names.map((name) => join(folder, name))).result;
+    const records = await hashFiles(
+      names.map((name) => join(folder, name)),
+      signal,
+    ).result;
     for (const [i, name] of names.entries()) files[name] = records[i]!;
 
     const sources = await hashing.result;

@@ -8,6 +8,8 @@ import { DataWriter, type WrittenFile } from './data-writer.js';
 import { tensorBytes } from './dtype.js';
 import { encodeModel, type ModelInfo, type WeightPlace } from './encode.js';
 import type { Graph } from './graph.js';
+import type { LazyTensor } from './lazy-tensor.js';
+import { releaseScratch } from './scratch.js';
 
 /** Every weight starts at a multiple of this many bytes, so that it can be memory-mapped (a page of x86-64 and of most ARM). */
 const WEIGHT_ALIGNMENT = 4096;
@@ -77,7 +79,15 @@ async function saveWeights(
   } catch (error) {
     await writer.abort();
     throw error;
+  } finally {
+    releaseScratch();
   }
+}
+
+/** Bytes that a graph's weights take in their file, at most: the last one needs no filling up. */
+export function dataFileBytes(graph: Graph): number {
+  const pages = ({ dtype, shape }: LazyTensor) => Math.ceil(tensorBytes(dtype, shape) / WEIGHT_ALIGNMENT);
+  return [...graph.weights.values()].reduce((sum, weight) => sum + pages(weight) * WEIGHT_ALIGNMENT, 0);
 }
 
 /** Writes a small file and waits until it is on the disk. */

@@ -21,3 +21,8 @@ export function giveBack(array: Uint8Array<ArrayBuffer>): void {
   idle.sort((a, b) => a.byteLength - b.byteLength);
   if (idle.length > MAX_IDLE) idle.shift();
 }
+
+/** Lets go of all buffers that nobody uses now. */
+export function releaseScratch(): void {
+  idle.length = 0;
+}

@@ -3,7 +3,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { hashFiles } from '../convert/hash-files.js';
-import { InterruptedError } from '../errors.js';
 import { MODEL_FILE } from '../graph/save.js';
 import type { FileRecord, ModelFolder } from '../manifest.js';
 import type { CheckList } from './report.js';
@@ -23,10 +22,10 @@ export async function checkFiles(
     if (problem) wrong.push(problem);
     else right.push([name, record]);
   }
-  const hashes = await hashAll(
+  const hashes = await hashFiles(
     right.map(([name]) => join(path, name)),
     signal,
-  );
+  ).result;
   for (const [i, [name, { sha256 }]] of right.entries()) {
     if (hashes[i]!.sha256 !== sha256) {
       wrong.push(
@@ -50,23 +49,4 @@ async function unlike(
   const found = await stat(join(folder, name)).catch(() => undefined);
   if (!found?.isFile()) return `${name} is missing`;
   return found.size === bytes ? undefined : `${name} has ${found.size} bytes, not ${bytes}`;
-}
-
-async function hashAll(
-  paths: readonly string[],
-  signal: AbortSignal | undefined,
-): Promise<readonly FileRecord[]> {
-  if (signal?.aborted) throw new InterruptedError();
-  const hashing = hashFiles(paths);
-  const stop = () => void hashing.stop();
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    return await hashing.result;
-  } catch (error) {
-    if (signal?.aborted) throw new InterruptedError();
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    await hashing.stop();
-  }
 }

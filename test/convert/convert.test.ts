@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { convert } from '../../src/convert/convert.js';
+import { OutputFolder } from '../../src/convert/output-folder.js';
 import { UsageError } from '../../src/errors.js';
 import { readModelFolder } from '../../src/manifest.js';
 import { Engine } from '../../src/runtime/engine.js';
@@ -220,11 +221,66 @@ describe('the place', () => {
         return true;
       });
     }
-    await writeFile(join(out, 'left-over'), '');
     await again(true);
     const { manifest } = await readModelFolder(out);
     assert.equal(manifest.config.attention_window_size, 7);
-    assert.ok(!(await readdir(out)).includes('left-over'));
+    assert.deepEqual(await readdir(join(out, '..')), ['model']);
+  });
+
+  it('is not taken from a model folder that holds something else too', async () => {
+    const out = join(await temporaryFolder(), 'model');
+    await convert({ checkpoint: RG_TINY, out });
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await mkdir(join(out, name));
+    for (const dryRun of [true, false]) {
+      await assert.rejects(convert({ checkpoint: RG_TINY, out, force: true, dryRun }), (error) => {
+        assert.ok(error instanceof UsageError);
+        assert.equal(
+          error.message,
+          `${out} also holds what recgemma did not make: a, b, c, d, e and 2 more.`,
+        );
+        return true;
+      });
+    }
+    assert.ok((await readdir(out)).includes('g'));
+  });
+
+  it('is not taken from what the model is made from', async () => {
+    const out = join(await temporaryFolder(), 'model');
+    const { checkpoint, modelConfig } = goldenOptions('rg-tiny/dmtorch-bf16.pt');
+    await convert({ checkpoint, modelConfig, out });
+    await copyFile(modelConfig!, join(out, 'config.json'));
+    const link = join(out, '..', 'link');
+    await symlink(out, link);
+    for (const inside of [join(out, 'config.json'), join(link, 'config.json')]) {
+      await assert.rejects(convert({ checkpoint, modelConfig: inside, out, force: true }), (error) => {
+        assert.ok(error instanceof UsageError);
+        assert.equal(error.message, `${inside} lies in ${out}, which --force would replace.`);
+        return true;
+      });
+    }
+    assert.ok((await readdir(out)).includes('config.json'));
+  });
+
+  it('keeps the old model where the new one cannot be put there', async () => {
+    const out = join(await temporaryFolder(), 'model');
+    await convert({ checkpoint: RG_TINY, out });
+    const before = (await readdir(out)).sort();
+    const output = await OutputFolder.prepare(out, { force: true, sources: [] });
+    const vanishing = output.fill((folder) => rm(folder, { recursive: true }));
+    await assert.rejects(vanishing, { code: 'ENOENT' });
+    assert.deepEqual((await readdir(out)).sort(), before);
+    assert.deepEqual(await readdir(join(out, '..')), ['model']);
+  });
+
+  it('may be a symbolic link to a folder, which stays', async () => {
+    const folder = await temporaryFolder();
+    const [out, target] = [join(folder, 'link'), join(folder, 'elsewhere', 'model')];
+    await mkdir(target, { recursive: true });
+    await symlink(target, out);
+    for (const force of [false, true]) await convert({ checkpoint: RG_TINY, out, force });
+    assert.ok((await lstat(out)).isSymbolicLink());
+    assert.ok((await readdir(target)).includes('recgemma.json'));
+    assert.deepEqual(await readdir(join(target, '..')), ['model']);
   });
 
   it('is never taken from anything but a model folder', async () => {

@@ -176,15 +176,26 @@ describe('an interrupted conversion', () => {
     await refused({ checkpoint: RG_TINY, signal }, InterruptedError);
   });
 
-  for (const when of ['first', 'middle'] as const) {
+  for (const when of ['first', 'middle', 'last'] as const) {
     it(`in its ${when} weight leaves nothing`, async () => {
       const controller = new AbortController();
       const onProgress = (written: number, total: number) => {
-        if (when === 'first' || written > total / 2) controller.abort(new InterruptedError());
+        if (written > { first: 0, middle: total / 2, last: total - 1 }[when])
+          controller.abort(new InterruptedError());
       };
       await refused({ checkpoint: RG_TINY, onProgress, signal: controller.signal }, InterruptedError);
     });
   }
+
+  it('leaves no folders that were made above it', async () => {
+    const folder = await temporaryFolder();
+    const out = join(folder, 'a', 'b', 'model');
+    const controller = new AbortController();
+    const onProgress = () => controller.abort(new InterruptedError());
+    const converting = convert({ checkpoint: RG_TINY, out, onProgress, signal: controller.signal });
+    await assert.rejects(converting, InterruptedError);
+    assert.deepEqual(await readdir(folder), []);
+  });
 
   it('with --force leaves the old model as it was', async () => {
     const out = join(await temporaryFolder(), 'model');

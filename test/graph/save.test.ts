@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Graph } from '../../src/graph/graph.js';
-import { MODEL_DATA_FILE, MODEL_FILE, saveModel } from '../../src/graph/save.js';
+import { dataFileBytes, MODEL_DATA_FILE, MODEL_FILE, saveModel } from '../../src/graph/save.js';
 import { Scope } from '../../src/graph/scope.js';
 import { memoryTensor } from '../../src/graph/transform.js';
 import { WeightStore } from '../../src/graph/weight-store.js';
@@ -57,6 +57,7 @@ describe('a saved model', () => {
     const data = await readFile(join(folder, MODEL_DATA_FILE));
     const floats = (at: number) => [...new Float32Array(new Uint8Array(data.subarray(at, at + 24)).buffer)];
     assert.equal(data.length, 4096 + 24);
+    assert.equal(dataFileBytes(productGraph()), 2 * 4096);
     assert.deepEqual(floats(0), [1, 2, 3, 4, 5, 6]);
     assert.deepEqual(floats(4096), [10, 20, 30, 40, 50, 60]);
     assert.ok(data.subarray(24, 4096).every((byte) => byte === 0));
