@@ -70,7 +70,10 @@ function oclifError(error: Error & { readonly oclif?: unknown }): UsageError | u
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENOSPC: 'The disk is full',
   EDQUOT: 'The disk quota is used up',
+  EFBIG: 'The file system takes no file of this size',
+  EIO: 'The disk failed',
   ENOMEM: 'There is not enough memory',
+  EBUSY: 'A file or folder is in use',
   EMFILE: 'Too many files are open',
   ENOTFOUND: 'The network cannot be reached',
   EAI_AGAIN: 'The network cannot be reached',

@@ -18,11 +18,11 @@ export interface ToDataWriter {
   readonly last: boolean;
 }
 
-/** A slab given back, the finished file, or a sentence about what failed. */
+/** A slab given back, the finished file, or a sentence about what failed, with the system's code where it was the system. */
 export type FromDataWriter =
   | { readonly slab: number }
   | { readonly bytes: number; readonly sha256: string }
-  | { readonly failed: string };
+  | { readonly failed: string; readonly code: string | undefined };
 
 /** What direct writes must be a multiple of: the largest logical block of today's disks. */
 const BLOCK_BYTES = 4096;
@@ -37,8 +37,8 @@ port.on('message', (message: ToDataWriter) => {
   try {
     port.postMessage(take(message));
   } catch (error) {
-    const failed = `cannot write ${path}: ${error instanceof Error ? error.message : error}`;
-    port.postMessage({ failed } satisfies FromDataWriter);
+    const { message, code } = error as NodeJS.ErrnoException;
+    port.postMessage({ failed: `cannot write ${path}: ${message}`, code } satisfies FromDataWriter);
   }
 });
 
@@ -67,6 +67,7 @@ function openNew(): number {
     return openSync(path, flags | (constants.O_DIRECT ?? 0));
   } catch (error) {
     const refused = (error as NodeJS.ErrnoException).code === 'EINVAL';
+    // Without O_EXCL: some file systems make the file before they refuse to open it for direct writes.
     if (refused) return openSync(path, flags & ~constants.O_EXCL);
     throw error;
   }

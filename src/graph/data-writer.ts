@@ -1,7 +1,6 @@
 /** Writes a large file front to back and hashes it on the way, in a thread of its own so that reading and writing overlap. */
 
 import { Worker } from 'node:worker_threads';
-import { RecgemmaError } from '../errors.js';
 import type { DataWriterSetup, FromDataWriter, ToDataWriter } from './data-writer-worker.js';
 
 /** Bytes that go to the writing thread at once; a multiple of every disk's block. */
@@ -43,7 +42,7 @@ export class DataWriter {
     this.#worker = new Worker(new URL('./data-writer-worker.js', import.meta.url), { workerData: setup });
     this.#worker.on('message', (message: FromDataWriter) => {
       if ('slab' in message) this.#free.push(message.slab);
-      else if ('failed' in message) this.#failure = new RecgemmaError('failed', message.failed);
+      else if ('failed' in message) this.#failure = systemError(message.failed, message.code);
       else this.#finished = message;
       this.#wake();
     });
@@ -106,6 +105,11 @@ export class DataWriter {
       if (this.#failure) this.#wake();
     });
   }
+}
+
+/** An error as Node's own calls throw it, which whoever catches it tells by its code: the disk is full, say. */
+function systemError(message: string, code: string | undefined): Error {
+  return Object.assign(new Error(message), { code });
 }
 
 /**
