@@ -1,11 +1,11 @@
 /** The small files beside the graph: Hugging Face's configs, the tokenizer, the chat template. */
 
 import { readFile, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
 import type { PreparedModel } from '../models/family.js';
-import { findTokenizerFiles } from '../tokenizer/files.js';
-import { openTokenizer } from '../tokenizer/open.js';
+import { findTokenizer, type TokenizerFiles, tokenizerAt } from '../tokenizer/find.js';
+import { openTokenizerFiles } from '../tokenizer/open.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { readOptionalJsonFile } from './json-file.js';
 
@@ -14,12 +14,14 @@ export interface Companions {
   readonly files: ReadonlyMap<string, Uint8Array | string>;
   /** Names of those that are the tokenizer's. */
   readonly tokenizer: readonly string[];
+  /** What the user should know of where the tokenizer comes from. */
+  readonly notes: readonly string[];
   readonly warnings: readonly string[];
 }
 
 /**
  * Collects the companions of a checkpoint.
- * @param tokenizer a file or folder to take the tokenizer from; by default what lies beside the checkpoint.
+ * @param tokenizer a file or folder to take the tokenizer from; by default what lies beside or near the checkpoint.
  * @throws InputError for a tokenizer that cannot be read, or that knows ids the model has not.
  */
 export async function companionFiles(
@@ -27,13 +29,11 @@ export async function companionFiles(
   model: PreparedModel,
   tokenizer: string | undefined,
 ): Promise<Companions> {
-  const sources = await findTokenizerFiles(tokenizer ?? checkpoint);
-  if (tokenizer && sources.length === 0)
-    throw new InputError(`${tokenizer} holds no tokenizer.model and no tokenizer.json.`);
-  const opened = sources[0] ? await openTokenizer(dirname(sources[0])) : undefined;
+  const { files: sources, ...found } = await chooseTokenizer(checkpoint, tokenizer);
+  const opened = await openTokenizerFiles(sources);
   if (opened && opened.vocabSize > model.vocabSize) {
     throw new InputError(
-      `The tokenizer ${sources[0]} has ${opened.vocabSize} ids, the model only ${model.vocabSize}.`,
+      `The tokenizer ${vocabularyOf(sources)} has ${opened.vocabSize} ids, the model only ${model.vocabSize}.`,
       { hint: 'Give the tokenizer of this very model with --tokenizer.' },
     );
   }
@@ -43,10 +43,33 @@ export async function companionFiles(
     ['config.json', json({ ...model.huggingFaceConfig, ...ids })],
     ['generation_config.json', json(generation)],
   ]);
-  for (const path of sources) files.set(basename(path), await readFile(path));
+  for (const [name, path] of sources) files.set(name, await readFile(path));
+  return { files, tokenizer: [...sources.keys()], ...found };
+}
+
+/** The tokenizer that was named, or the one that belongs to the checkpoint, and what the user should know of that. */
+async function chooseTokenizer(
+  checkpoint: string,
+  named: string | undefined,
+): Promise<Pick<Companions, 'notes' | 'warnings'> & { readonly files: TokenizerFiles }> {
+  if (named !== undefined) {
+    const files = await tokenizerAt(named);
+    if (files.size > 0) return { files, notes: [], warnings: [] };
+    throw new InputError(`${named} holds no tokenizer.model and no tokenizer.json.`);
+  }
+  const { files, elsewhere, rivals } = await findTokenizer(checkpoint);
+  const notes = elsewhere ? [`The tokenizer is taken from ${vocabularyOf(files)}.`] : [];
+  if (files.size > 0) return { files, notes, warnings: [] };
   const none =
-    'No tokenizer was found beside the checkpoint: the model folder takes and gives token ids only (add one with --tokenizer).';
-  return { files, tokenizer: sources.map((path) => basename(path)), warnings: opened ? [] : [none] };
+    rivals.length > 0
+      ? `Several folders hold a tokenizer (${rivals.join(', ')}), and none is taken`
+      : 'No tokenizer was found beside the checkpoint';
+  const warning = `${none}: the model folder takes and gives token ids only (add one with --tokenizer).`;
+  return { files, notes, warnings: [warning] };
+}
+
+function vocabularyOf(files: TokenizerFiles): string | undefined {
+  return [...files.values()][0];
 }
 
 function tokenIds(tokenizer: Tokenizer | undefined): Record<string, unknown> {

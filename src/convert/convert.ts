@@ -25,7 +25,7 @@ export interface ConvertOptions extends ModelOptions {
   readonly checkpoint: string;
   /** The model folder to make. */
   readonly out: string;
-  /** A tokenizer file or a folder that holds one; by default what lies beside the checkpoint. */
+  /** A tokenizer file, or a folder that holds one; by default what lies beside or near the checkpoint. */
   readonly tokenizer?: string | undefined;
   readonly logits?: LogitsForm | undefined;
   /** Replace the model folder that is already there. */
@@ -94,7 +94,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       weight_bytes: weightBytes,
       state_bytes_per_sequence: stateBytes(model.state),
       tokenizer: companions.tokenizer,
-      notes: model.notes,
+      notes: [...model.notes, ...companions.notes],
       warnings: companions.warnings,
     };
     const output = await OutputFolder.prepare(options.out, {

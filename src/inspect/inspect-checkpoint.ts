@@ -8,6 +8,7 @@ import { InputError, RecgemmaError, UsageError } from '../errors.js';
 import { elementCount, tensorBytes } from '../graph/dtype.js';
 import type { LazyTensor } from '../graph/lazy-tensor.js';
 import { MODEL_FAMILIES } from '../models/families.js';
+import { findTokenizer } from '../tokenizer/find.js';
 import type { InspectRequest } from './inspect.js';
 import type { InspectReport, TensorSummary } from './report.js';
 import { stateSizes } from './state-sizes.js';
@@ -20,7 +21,7 @@ export async function inspectCheckpoint(path: string, request: InspectRequest): 
     const { opened, problem } = await tryModel(path, request);
     const recognised = opened ? undefined : recognise(checkpoint.tensors.keys());
     const model = opened?.model;
-    const tokenizer = await summariseTokenizer(path).catch(toProblem);
+    const tokenizer = await summariseTokenizer((await findTokenizer(path)).files).catch(toProblem);
     const tensors = listTensors(checkpoint.tensors);
     return {
       path,

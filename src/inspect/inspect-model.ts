@@ -6,6 +6,7 @@ import { InputError } from '../errors.js';
 import { type ListedWeight, listWeights } from '../graph/list-weights.js';
 import { MODEL_FILE } from '../graph/save.js';
 import { MANIFEST_FILE, type Manifest, readModelFolder } from '../manifest.js';
+import { tokenizerIn } from '../tokenizer/find.js';
 import type { InspectRequest } from './inspect.js';
 import type { InspectReport } from './report.js';
 import { stateSizes } from './state-sizes.js';
@@ -22,7 +23,7 @@ export async function inspectModel(path: string, request: InspectRequest): Promi
       return otherwise;
     });
   const weights = await orWarn<ListedWeight[]>(listWeights(join(path, MODEL_FILE)), []);
-  const tokenizer = await orWarn(summariseTokenizer(path), null);
+  const tokenizer = await orWarn(summariseTokenizer(await tokenizerIn(path)), null);
   const files = await listFiles(path, manifest, warnings);
   const { source } = manifest;
   return {

@@ -1,10 +1,9 @@
 /** Short accounts of tensors and of a tokenizer. */
 
-import { basename, dirname } from 'node:path';
 import type { DType } from '../graph/dtype.js';
 import { elementCount } from '../graph/dtype.js';
-import { findTokenizerFiles } from '../tokenizer/files.js';
-import { openTokenizer } from '../tokenizer/open.js';
+import type { TokenizerFiles } from '../tokenizer/find.js';
+import { openTokenizerFiles } from '../tokenizer/open.js';
 import type { TensorSummary, TokenizerSummary, WeightSummary } from './report.js';
 
 /** Adds tensors up by dtype, the largest sum first. */
@@ -29,14 +28,13 @@ export function inNaturalOrder(tensors: readonly TensorSummary[]): TensorSummary
 }
 
 /**
- * The tokenizer of a checkpoint or a model folder, null where there is none.
+ * Tells of the tokenizer that some files hold, null where there are none.
  * @throws InputError where it cannot be read.
  */
-export async function summariseTokenizer(path: string): Promise<TokenizerSummary | null> {
-  const files = await findTokenizerFiles(path);
-  const tokenizer = files[0] === undefined ? undefined : await openTokenizer(dirname(files[0]));
+export async function summariseTokenizer(files: TokenizerFiles): Promise<TokenizerSummary | null> {
+  const tokenizer = await openTokenizerFiles(files);
   if (!tokenizer) return null;
-  const names = files.map((file) => basename(file));
+  const names = [...files.keys()];
   return {
     kind: names.includes('tokenizer.model') ? 'SentencePiece' : 'tokenizer.json',
     files: names,

@@ -1,5 +1,6 @@
 /** Conversations as the one text that a chat model was trained on. */
 
+import path from 'node:path';
 import { InputError, UsageError } from '../errors.js';
 import { readOptionalJson, readOptionalText } from './files.js';
 import { isRecord } from './json-format.js';
@@ -40,9 +41,9 @@ export function chatStopIds(tokenizer: Tokenizer): TokenId[] {
  * (of a list of named ones, the one called `default`); undefined where there is none.
  */
 export async function loadChatTemplate(folder: string): Promise<string | undefined> {
-  const own = await readOptionalText(folder, 'chat_template.jinja');
+  const own = await readOptionalText(path.join(folder, 'chat_template.jinja'));
   if (own !== undefined) return own;
-  const template = (await readOptionalJson(folder, 'tokenizer_config.json'))?.chat_template;
+  const template = (await readOptionalJson(path.join(folder, 'tokenizer_config.json')))?.chat_template;
   if (typeof template === 'string') return template;
   if (!Array.isArray(template)) return undefined;
   const named = template.find((entry) => isRecord(entry) && entry.name === 'default');

@@ -1,7 +1,8 @@
 /** Opening the tokenizer of a model folder or a checkpoint folder, with what the files beside it say. */
 
 import path from 'node:path';
-import { readOptional, readOptionalJson, readOptionalText } from './files.js';
+import { readOptional, readOptionalJson, readOptionalText, VOCABULARY_FILES } from './files.js';
+import type { TokenizerFiles } from './find.js';
 import { isId, isRecord } from './json-format.js';
 import type { Tokenizer, TokenizerSettings } from './tokenizer.js';
 import { jsonTokenizer } from './tokenizer-json.js';
@@ -12,22 +13,29 @@ import { jsonTokenizer } from './tokenizer-json.js';
  * it is of a kind that cannot be read, such as unigram, or lacks tokens that were added later.
  * @throws InputError where a file is damaged or cannot be served.
  */
-export async function openTokenizer(folder: string): Promise<Tokenizer | undefined> {
-  const settings = await readSettings(folder);
-  const json = () => readOptionalText(folder, 'tokenizer.json');
-  const modelBytes = await readOptional(folder, 'tokenizer.model');
-  if (modelBytes) {
-    const file = path.join(folder, 'tokenizer.model');
+export function openTokenizer(folder: string): Promise<Tokenizer | undefined> {
+  return openTokenizerFiles(new Map(VOCABULARY_FILES.map((name) => [name, path.join(folder, name)])));
+}
+
+/** As {@link openTokenizer}, of the given vocabularies only, with what the files beside the first one say. */
+export async function openTokenizerFiles(files: TokenizerFiles): Promise<Tokenizer | undefined> {
+  const [first] = files.values();
+  if (first === undefined) return undefined;
+  const settings = await readSettings(path.dirname(first));
+  const [modelFile, jsonFile] = VOCABULARY_FILES.map((name) => files.get(name));
+  const json = async () => (jsonFile === undefined ? undefined : readOptionalText(jsonFile));
+  const modelBytes = modelFile === undefined ? undefined : await readOptional(modelFile);
+  if (modelFile !== undefined && modelBytes) {
     const [{ parseSentencePieceModel }, { obstacleIn, tokenizerOfModel }] = await Promise.all([
       import('./sentencepiece-model.js'),
       import('./sentencepiece.js'),
     ]);
-    const model = parseSentencePieceModel(modelBytes, file);
+    const model = parseSentencePieceModel(modelBytes, modelFile);
     const serves = obstacleIn(model) === undefined && hasAll(model.pieces, settings.addedTokens);
-    if (serves || (await json()) === undefined) return tokenizerOfModel(model, file, settings);
+    if (serves || (await json()) === undefined) return tokenizerOfModel(model, modelFile, settings);
   }
   const text = await json();
-  return text === undefined ? undefined : jsonTokenizer(text, path.join(folder, 'tokenizer.json'), settings);
+  return text === undefined ? undefined : jsonTokenizer(text, jsonFile!, settings);
 }
 
 /** Settings, and the tokens that `tokenizer_config.json` lists as `{id: {content}}`, as found. */
@@ -46,9 +54,9 @@ function hasAll(pieces: readonly string[], addedTokens: unknown): boolean {
  */
 export async function readSettings(folder: string): Promise<FolderSettings> {
   const [tokenizer = {}, generation = {}, config = {}] = await Promise.all([
-    readOptionalJson(folder, 'tokenizer_config.json'),
-    readOptionalJson(folder, 'generation_config.json'),
-    readOptionalJson(folder, 'config.json'),
+    readOptionalJson(path.join(folder, 'tokenizer_config.json')),
+    readOptionalJson(path.join(folder, 'generation_config.json')),
+    readOptionalJson(path.join(folder, 'config.json')),
   ]);
   const idsAt = (key: string): number[] => [generation[key] ?? config[key]].flat().filter(isId);
   return defined({

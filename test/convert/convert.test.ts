@@ -142,17 +142,46 @@ describe('a model folder', () => {
     await copyFile(join(TOKENIZERS, 'words.model'), join(checkpoint, 'tokenizer.model'));
     const given = await temporaryFolder();
     await copyFile(join(TOKENIZERS, 'factbook-tokenizer.json'), join(given, 'tokenizer.json'));
+    await copyFile(join(TOKENIZERS, 'factbook-tokenizer.json'), join(checkpoint, 'tokenizer.json.new'));
     for (const [tokenizer, name, source] of [
+      [join(checkpoint, 'tokenizer.model'), 'tokenizer.model', join(TOKENIZERS, 'words.model')],
       [undefined, 'tokenizer.model', join(TOKENIZERS, 'words.model')],
       [given, 'tokenizer.json', join(TOKENIZERS, 'factbook-tokenizer.json')],
+      [join(checkpoint, 'tokenizer.json.new'), 'tokenizer.json', join(TOKENIZERS, 'factbook-tokenizer.json')],
     ] as const) {
       const out = join(await temporaryFolder(), 'model');
       const report = await convert({ checkpoint, out, tokenizer });
-      assert.deepEqual([report.tokenizer, report.warnings], [[name], []]);
+      assert.deepEqual([report.tokenizer, report.notes, report.warnings], [[name], [], []]);
       assert.equal(await sha256(join(out, name)), await sha256(source));
       const { manifest } = await readModelFolder(out);
       assert.equal(manifest.files[name]!.sha256, await sha256(source));
     }
+  });
+
+  it('notes where a tokenizer comes from that lies elsewhere, and takes none of several', async () => {
+    const { checkpoint, modelConfig } = goldenOptions('rg-tiny/dmtorch-bf16.pt');
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, '2b-it'));
+    await copyFile(checkpoint, join(folder, '2b-it', '2b-it.pt'));
+    await copyFile(join(TOKENIZERS, 'bytelevel.json'), join(folder, 'tokenizer.json'));
+    const options = {
+      checkpoint: join(folder, '2b-it'),
+      modelConfig,
+      out: join(folder, 'model'),
+      dryRun: true,
+    };
+    const report = await convert(options);
+    assert.deepEqual(report.tokenizer, ['tokenizer.json']);
+    assert.deepEqual(report.warnings, []);
+    assert.equal(report.notes.at(-1), `The tokenizer is taken from ${join(folder, 'tokenizer.json')}.`);
+
+    for (const name of ['a', 'b']) {
+      await mkdir(join(folder, '2b-it', name));
+      await copyFile(join(folder, 'tokenizer.json'), join(folder, '2b-it', name, 'tokenizer.json'));
+    }
+    const { tokenizer, warnings } = await convert(options);
+    assert.deepEqual([tokenizer, warnings.length], [[], 1]);
+    assert.match(warnings[0]!, /^Several folders hold a tokenizer \(.*a, .*b\), and none is taken/);
   });
 });
 

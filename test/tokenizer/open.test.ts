@@ -6,8 +6,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { InputError } from '../../src/errors.js';
-import { findTokenizerFiles } from '../../src/tokenizer/files.js';
-import { openTokenizer } from '../../src/tokenizer/open.js';
+import { findTokenizer, tokenizerAt } from '../../src/tokenizer/find.js';
+import { openTokenizer, openTokenizerFiles } from '../../src/tokenizer/open.js';
 import { FACTBOOK, FIXTURES } from './recorded.js';
 
 const modelFile = path.join(FACTBOOK, 'tokenizer.model');
@@ -102,23 +102,84 @@ test('a file far too large is refused unread', async () => {
   await assert.rejects(openTokenizer(folder), /tokenizer\.json has 8589934592 bytes/);
 });
 
+/** The files found for a checkpoint, relative to the folder. */
+async function found(checkpoint: string): Promise<string[]> {
+  const { files, elsewhere } = await findTokenizer(checkpoint);
+  const own = checkpoint.endsWith('.pt') ? path.dirname(checkpoint) : checkpoint;
+  assert.equal(elsewhere, files.size > 0 && path.dirname([...files.values()][0]!) !== own);
+  return [...files.values()].map((file) => path.relative(folder, file));
+}
+
 test('files are found beside a checkpoint, one level down, and one level up', async () => {
   const nested = path.join(folder, '2b-it');
   await mkdir(nested);
   await writeFile(path.join(nested, 'weights.pt'), '');
-  assert.deepEqual(await findTokenizerFiles(nested), []);
+  assert.deepEqual(await found(nested), []);
 
   await cp(modelFile, path.join(folder, 'tokenizer.model'));
   await put('tokenizer_config.json', {});
-  const names = async (place: string) =>
-    (await findTokenizerFiles(place)).map((file) => path.relative(folder, file));
   const above = ['tokenizer.model', 'tokenizer_config.json'];
-  assert.deepEqual(await names(folder), above);
-  assert.deepEqual(await names(nested), above);
-  assert.deepEqual(await names(path.join(nested, 'weights.pt')), above);
+  assert.deepEqual(await found(folder), above);
+  assert.deepEqual(await found(nested), above);
+  assert.deepEqual(await found(path.join(nested, 'weights.pt')), above);
 
   await cp(jsonFile, path.join(nested, 'tokenizer.json'));
-  assert.deepEqual(await names(nested), ['2b-it/tokenizer.json']);
+  assert.deepEqual(await found(nested), ['2b-it/tokenizer.json']);
   await rm(path.join(folder, 'tokenizer.model'));
-  assert.deepEqual(await names(folder), ['2b-it/tokenizer.json']);
+  assert.deepEqual(await found(folder), ['2b-it/tokenizer.json']);
+});
+
+test('one level down, neither another model nor one of several tokenizers is taken', async () => {
+  for (const name of ['one', 'two', 'three']) {
+    await mkdir(path.join(folder, name));
+    await cp(jsonFile, path.join(folder, name, 'tokenizer.json'));
+  }
+  await put('one/config.json', {});
+  await put('two/recgemma.json', {});
+  assert.deepEqual(await found(folder), ['three/tokenizer.json']);
+  await rm(path.join(folder, 'two/recgemma.json'));
+  const { files, rivals } = await findTokenizer(folder);
+  assert.deepEqual([files.size, rivals], [0, ['three', 'two'].map((name) => path.join(folder, name))]);
+});
+
+test('a folder that is named is looked into, and not around', async () => {
+  const [inner, outer] = [path.join(folder, 'a/b'), path.join(folder, 'a')];
+  await mkdir(inner, { recursive: true });
+  await cp(jsonFile, path.join(outer, 'tokenizer.json'));
+  for (const place of [inner, folder]) assert.equal((await tokenizerAt(place)).size, 0);
+  assert.deepEqual([...(await tokenizerAt(outer)).keys()], ['tokenizer.json']);
+});
+
+test('of a file that is named, no other vocabulary is taken, and its kind is told by its content', async () => {
+  await cp(modelFile, path.join(folder, 'tokenizer.model'));
+  await put('tokenizer_config.json', {});
+  for (const [source, name, kind, size] of [
+    [byteLevelFile, 'tokenizer.json', 'tokenizer.json', 500],
+    [byteLevelFile, 'mine', 'tokenizer.json', 500],
+    [modelFile, 'mine.json', 'tokenizer.model', 2048],
+  ] as const) {
+    const file = path.join(folder, name);
+    await cp(source, file);
+    const files = await tokenizerAt(file);
+    const companion = path.join(folder, 'tokenizer_config.json');
+    assert.deepEqual(
+      [...files],
+      [
+        [kind, file],
+        ['tokenizer_config.json', companion],
+      ],
+    );
+    assert.equal((await openTokenizerFiles(files))?.vocabSize, size);
+  }
+});
+
+test('a file that is named but holds no vocabulary is refused', async () => {
+  for (const content of ['hello', '{"hello": 1}', '']) {
+    const file = path.join(folder, 'tokenizer.txt');
+    await writeFile(file, content);
+    await assert.rejects(
+      tokenizerAt(file).then(openTokenizerFiles),
+      (error) => error instanceof InputError && error.message.startsWith(file),
+    );
+  }
 });
