@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from './errors.js';
-import type { LogitsForm } from './models/layers/head.js';
+import type { LogitsForm } from './models/logits-form.js';
 import type { StateTensor } from './models/state-tensor.js';
 
 /** The manifest's name in a model folder. */

@@ -6,7 +6,7 @@ import type { LazyTensor } from '../graph/lazy-tensor.js';
 import { castTensor } from '../graph/transform.js';
 import type { PreparedModel } from '../models/family.js';
 
-/** Compares every stored copy with the weight it should equal. @throws InputError naming the one that differs. */
+/** Compares every stored copy, as float32, with the weight it should equal. @throws InputError naming the one that differs. */
 export async function checkTied(
   model: PreparedModel,
   source: string,

@@ -6,6 +6,8 @@ import type { DType, Shape } from './dtype.js';
 export interface LazyTensor {
   readonly dtype: DType;
   readonly shape: Shape;
+  /** The shape in the checkpoint where it is another there, for messages. */
+  readonly storedShape?: Shape;
   /**
    * The elements in row-major order, little-endian, in pieces of at most a few MiB, each a whole number of elements.
    * A piece is the receiver's until it asks for the next one: the reader may then reuse the memory.

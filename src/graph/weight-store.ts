@@ -36,8 +36,9 @@ export class WeightStore {
     if (!tensor) {
       this.#missing.push(name);
     } else if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
+      const stored = tensor.storedShape ? ` (stored as ${formatAxes(tensor.storedShape)})` : '';
       this.#misfits.push(
-        `${name} has shape ${formatAxes(tensor.shape)}; the config needs ${formatAxes(shape)}`,
+        `${name} has shape ${formatAxes(tensor.shape)}${stored}; the config needs ${formatAxes(shape)}`,
       );
     } else if (!FLOATING.includes(tensor.dtype)) {
       this.#misfits.push(`${name} holds ${tensor.dtype}; a weight must be one of ${FLOATING.join(', ')}`);

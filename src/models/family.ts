@@ -2,12 +2,9 @@
 
 import type { LazyTensor } from '../graph/lazy-tensor.js';
 import type { Scope } from '../graph/scope.js';
-import type { LogitsForm } from './layers/head.js';
+import type { LogitsForm } from './logits-form.js';
 import type { SourceLayout } from './source-layout.js';
 import type { StateTensor } from './state-tensor.js';
-
-export type { LogitsForm } from './layers/head.js';
-export type { SourceLayout } from './source-layout.js';
 
 /** What is known of a checkpoint besides its tensors. */
 export interface ConfigInputs {

@@ -1,5 +1,7 @@
 /** What a model carries from one call to the next, described so that the runtime needs to know no family. */
 
+import { tensorBytes } from '../graph/dtype.js';
+
 /** How the runtime carries a state tensor on. */
 export type StateKind =
   /** The output replaces the input. */
@@ -28,6 +30,5 @@ export function stateNames(layer: number, what: string): { readonly input: strin
 
 /** Bytes that one sequence's state takes when its rings are full. */
 export function stateBytes(tensors: readonly StateTensor[]): number {
-  const float32Bytes = 4;
-  return tensors.reduce((sum, { shape }) => sum + float32Bytes * shape.reduce((a, b) => a * b, 1), 0);
+  return tensors.reduce((sum, { dtype, shape }) => sum + tensorBytes(dtype, shape), 0);
 }

@@ -38,6 +38,8 @@ describe('tensors', () => {
       tensors.set('model.vision.weight', ['model.vision.weight', 'float32', [1], new Uint8Array(4)]);
       const bias = `${LAYER}.temporal_block.linear_x.bias`;
       tensors.set(bias, [bias, 'bfloat16', [41], new Uint8Array(82)]);
+      const gate = `${LAYER}.temporal_block.linear_y.weight`;
+      tensors.set(gate, [gate, 'bfloat16', [41, 40], new Uint8Array(41 * 80)]);
       const norm = 'model.final_norm.weight';
       tensors.set(norm, [norm, 'int32', [40], new Uint8Array(160)]);
     });
@@ -51,9 +53,10 @@ describe('tensors', () => {
       '  not part of this model: "model.vision.weight"',
       '  unfit: "model.final_norm.weight" holds int32; a weight must be one of float64, float32, float16, bfloat16',
       `  unfit: "${LAYER}.temporal_block.linear_x.bias" has shape [41]; the config needs [40]`,
+      `  unfit: "${LAYER}.temporal_block.linear_y.weight" has shape [40, 41] (stored as [41, 40]); the config needs [40, 40]`,
     ]);
     const { missing, unfit, extra } = error.details as Record<string, string[]>;
-    assert.deepEqual([missing!.length, unfit!.length, extra!.length], [2, 2, 2]);
+    assert.deepEqual([missing!.length, unfit!.length, extra!.length], [2, 3, 2]);
   });
 
   it('whose shapes contradict the config are named with both values', async () => {

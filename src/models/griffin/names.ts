@@ -11,7 +11,7 @@ export interface NamedTensors {
   readonly tensors: ReadonlyMap<string, LazyTensor>;
   /** The source's name or names of a Flax path, for messages. */
   readonly sourceName: (path: string) => string;
-  /** Tensors that must be equal, byte for byte, because the model has only one of them. */
+  /** Tensors that must be equal, element for element as float32, because the model has only one of them. */
   readonly tied: readonly { readonly name: string; readonly tensor: LazyTensor; readonly path: string }[];
 }
 
@@ -32,7 +32,7 @@ export function toFlaxNames(layout: SourceLayout, tensors: ReadonlyMap<string, L
     const path = withoutParams(name);
     // torch.nn.Linear stores [out, in]; nothing else in DeepMind's PyTorch code is called weight.
     if (layout !== 'torch' || !path.endsWith('.weight')) return [path, tensor];
-    return [path.replace(/weight$/, 'kernel'), TRANSFORMS.transpose([tensor])];
+    return [path.replace(/weight$/, 'kernel'), transform('transpose', [tensor])];
   });
   const suffix = layout === 'torch' ? 'weight' : 'kernel';
   return {
@@ -59,7 +59,7 @@ function fromHuggingFace(tensors: ReadonlyMap<string, LazyTensor>): NamedTensors
     const found = sources.flatMap((name) => left.get(name) ?? []);
     if (found.length < sources.length) return;
     for (const name of sources) left.delete(name);
-    named.set(`${flaxPrefix}${rule.flax}`, TRANSFORMS[rule.transform](found));
+    named.set(`${flaxPrefix}${rule.flax}`, transform(rule.transform, found));
   };
   for (const rule of HUGGING_FACE_RULES) apply(rule, '', '');
   for (const layer of layers) {
@@ -78,6 +78,12 @@ function huggingFaceName(path: string): string {
   const rule = rules.find(({ flax }) => flax === name);
   const prefix = layer === undefined ? '' : `model.layers.${layer}.`;
   return rule ? rule.hf.map((hf) => `${prefix}${hf}`).join(' + ') : path;
+}
+
+/** Does with stored tensors what a rule says, and remembers their shape for messages where it was another. */
+function transform(kind: Rule['transform'], stored: readonly LazyTensor[]): LazyTensor {
+  const made = TRANSFORMS[kind](stored);
+  return stored.includes(made) ? made : { ...made, storedShape: stored[0]!.shape };
 }
 
 /** What a rule does with the tensors it found; one whose shapes do not fit is passed on for the shape check to list. */

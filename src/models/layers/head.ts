@@ -2,13 +2,7 @@
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
-
-/** Which form of logits a model file gives. */
-export type LogitsForm =
-  /** Of the rows that the caller names, with top candidates, a target's logit and the log of the normaliser. */
-  | 'last'
-  /** `logits` `[batch, time, vocab]`, for other tools. */
-  | 'all';
+import type { LogitsForm } from '../logits-form.js';
 
 /** What the head needs beside the hidden states. */
 export interface HeadConfig {
