@@ -11,6 +11,7 @@ depends on nothing but the input: no clock, no hash order.
 
 import argparse
 import html
+import io
 import json
 import pathlib
 import random
@@ -95,13 +96,14 @@ def split_countries(documents: dict[str, list[str]]) -> tuple[list[str], list[st
   return sorted(set(documents) - set(heldout)), heldout
 
 
-def train_tokenizer(texts: list[str], prefix: pathlib.Path) -> spm.SentencePieceProcessor:
-  """A small vocabulary with the options of Gemma's."""
+def train_tokenizer(texts: list[str]) -> bytes:
+  """A small vocabulary with the options of Gemma's, as a tokenizer.model."""
   runs = ["\n" * n for n in range(1, 9)] + ["\u2581" * n for n in range(2, 17)]
   sentences = [line for text in texts for line in text.split("\n") if line]
+  model = io.BytesIO()
   spm.SentencePieceTrainer.train(
       sentence_iterator=iter(sentences),
-      model_prefix=str(prefix),
+      model_writer=model,
       model_type="bpe",
       vocab_size=VOCAB_SIZE,
       byte_fallback=True,
@@ -117,8 +119,7 @@ def train_tokenizer(texts: list[str], prefix: pathlib.Path) -> spm.SentencePiece
       num_threads=1,
       minloglevel=1,
   )
-  prefix.with_suffix(".vocab").unlink()
-  return spm.SentencePieceProcessor(model_file=str(prefix) + ".model")
+  return model.getvalue()
 
 
 def encode(sp: spm.SentencePieceProcessor, texts: list[str]) -> np.ndarray:
@@ -153,7 +154,9 @@ def main() -> None:
   # The stream is shuffled once, so that neighbouring windows are of many countries.
   random.Random(SEED).shuffle(train)
 
-  sp = train_tokenizer(train, args.out / "tokenizer")
+  tokenizer = train_tokenizer(train)
+  (args.out / "tokenizer.model").write_bytes(tokenizer)
+  sp = spm.SentencePieceProcessor(model_proto=tokenizer)
   train_ids, heldout_ids = encode(sp, train), encode(sp, heldout)
   train_ids.tofile(args.out / "train.bin")
   heldout_ids.tofile(args.out / "heldout.bin")
