@@ -1,7 +1,8 @@
 /** The thread behind {@link DataWriter}: writes and hashes slabs in the order in which they come. */
 
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, write } from 'node:fs';
+import { promisify } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /** What the thread is started with. */
@@ -33,28 +34,42 @@ const hash = createHash('sha256');
 let file: number | undefined;
 let position = 0;
 
+// Slabs are taken strictly one after the other.
+let last: Promise<void> = Promise.resolve();
 port.on('message', (message: ToDataWriter) => {
+  last = last.then(() => answer(message));
+});
+
+async function answer(message: ToDataWriter): Promise<void> {
   try {
-    port.postMessage(take(message));
+    port.postMessage(await take(message));
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     port.postMessage({ failed: `cannot write ${path}: ${message}`, code } satisfies FromDataWriter);
   }
-});
+}
 
-function take({ slab, bytes, last }: ToDataWriter): FromDataWriter {
+async function take({ slab, bytes, last }: ToDataWriter): Promise<FromDataWriter> {
   file ??= openNew();
   const data = slabs[slab]!;
+  // The disk works while the slab is hashed. Only the last slab is not full; what is written too much of it is cut off below.
+  const writing = writeAll(file, data.subarray(0, Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES));
   hash.update(data.subarray(0, bytes));
-  // Only the last slab is not full; what is written too much of it is cut off below.
-  const padded = Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
-  for (let at = 0; at < padded; ) at += writeSync(file, data, at, padded - at);
+  await writing;
   position += bytes;
   if (!last) return { slab };
   ftruncateSync(file, position);
   fsyncSync(file);
   closeSync(file);
   return { bytes: position, sha256: hash.digest('hex') };
+}
+
+const writeSome = promisify(write);
+
+async function writeAll(file: number, data: Uint8Array): Promise<void> {
+  for (let at = 0; at < data.byteLength; ) {
+    at += (await writeSome(file, data, at, data.byteLength - at, null)).bytesWritten;
+  }
 }
 
 /**
