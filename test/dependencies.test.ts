@@ -19,6 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'disk-room': ['bytes'],
   version: [],
   graph: [],
+  quantize: ['graph'],
   tokenizer: [],
   hub: ['bytes', 'disk-room'],
   checkpoint: ['atomic-writer', 'graph'],
