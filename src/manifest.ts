@@ -5,7 +5,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from './errors.js';
 import type { LogitsForm } from './models/logits-form.js';
+import type { StoredForm } from './models/matrices/record.js';
 import type { StateTensor } from './models/state-tensor.js';
+import { PRECISIONS, type Precision } from './quantize/precision.js';
 
 /** The manifest's name in a model folder. */
 export const MANIFEST_FILE = 'recgemma.json';
@@ -34,9 +36,15 @@ export interface Manifest {
   };
   readonly family: string;
   readonly config: Readonly<Record<string, unknown>>;
-  readonly precision: 'fp32';
+  readonly precision: Precision;
   /** Weights that share one scale; null without quantization. */
   readonly block_size: number | null;
+  /** How each quantized matrix is stored, and the relative Frobenius error of its weights. */
+  readonly matrices?: readonly {
+    readonly path: string;
+    readonly form: StoredForm;
+    readonly error: number;
+  }[];
   readonly device: 'cpu';
   readonly logits: LogitsForm;
   readonly parameters: number;
@@ -92,6 +100,7 @@ function parseManifest(text: string, file: string): Manifest {
     Object.values(manifest.files).every((file) => isObject(file) && Number.isSafeInteger(file.bytes)) &&
     Number.isSafeInteger(manifest.vocab_size) &&
     ['last', 'all'].includes(String(manifest.logits)) &&
+    PRECISIONS.some((each) => each === manifest.precision) &&
     Array.isArray(manifest.state) &&
     manifest.state.every(isStateTensor);
   if (!complete) throw new InputError(`${file} is incomplete.`, { hint: 'Convert the checkpoint again.' });

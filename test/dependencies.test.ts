@@ -23,8 +23,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   tokenizer: [],
   hub: ['bytes', 'disk-room'],
   checkpoint: ['atomic-writer', 'graph'],
-  models: ['graph'],
-  manifest: ['type:models'],
+  models: ['graph', 'quantize'],
+  manifest: ['type:models', 'quantize'],
   runtime: [
     'checkpoint/safetensors',
     'checkpoint/safetensors-writer',
@@ -33,7 +33,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'type:models',
     'tokenizer',
   ],
-  convert: ['checkpoint', 'disk-room', 'graph', 'hub', 'manifest', 'models', 'tokenizer', 'version'],
+  convert: ['checkpoint', 'disk-room', 'graph', 'hub', 'manifest', 'models', 'quantize', 'tokenizer', 'version'],
   inspect: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
   verify: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
   index: [

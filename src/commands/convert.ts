@@ -26,9 +26,14 @@ export default class Convert extends BaseCommand<typeof Convert> {
     out: Flags.string({ char: 'o', required: true, summary: 'Model folder to make.', helpValue: '<dir>' }),
     precision: Flags.option({
       char: 'p',
-      options: ['fp32'] as const,
+      options: ['fp32', 'fp16', 'int8', 'int4'] as const,
       default: 'fp32' as const,
-      summary: 'Precision of the weights.',
+      summary: 'How the matrices are stored: int8 for speed, int4 for the smallest file.',
+    })(),
+    'block-size': Flags.option({
+      options: ['32', '128'] as const,
+      default: '128' as const,
+      summary: 'Weights that share a scale, in int4; fewer are more exact.',
     })(),
     device: Flags.option({
       options: ['cpu'] as const,
@@ -72,6 +77,8 @@ export default class Convert extends BaseCommand<typeof Convert> {
       attentionWindow: this.flags['attention-window'],
       tokenizer,
       logits,
+      precision: this.flags.precision,
+      blockSize: Number(this.flags['block-size']),
       force,
       dryRun: this.flags['dry-run'],
       signal: this.signal,

@@ -12,7 +12,10 @@ import type { HubReference } from '../hub/reference.js';
 import { type FileRecord, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, type Manifest } from '../manifest.js';
 import type { PreparedModel } from '../models/family.js';
 import type { LogitsForm } from '../models/logits-form.js';
+import { matricesOf } from '../models/matrices/choose.js';
+import type { MatrixRecord } from '../models/matrices/record.js';
 import { stateBytes } from '../models/state-tensor.js';
+import { DEFAULT_BLOCK_SIZE, type Precision } from '../quantize/precision.js';
 import { packageVersion } from '../version.js';
 import { checkTied } from './check-tied.js';
 import { companionFiles } from './companions.js';
@@ -29,6 +32,10 @@ export interface ConvertOptions extends ModelOptions {
   /** A tokenizer file, or a folder that holds one; by default what lies beside or near the checkpoint. */
   readonly tokenizer?: string | undefined;
   readonly logits?: LogitsForm | undefined;
+  /** How the matrices are stored; default fp32. */
+  readonly precision?: Precision | undefined;
+  /** Weights that share a scale, in int4; default 128. */
+  readonly blockSize?: number | undefined;
   /** Replace the model folder that is already there. */
   readonly force?: boolean | undefined;
   /** Find out everything, and write nothing. */
@@ -72,8 +79,13 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
   try {
     const { checkpoint, model } = opened;
     const weights = new WeightStore(model.tensors, model.sourceName);
+    const quantized: MatrixRecord[] = [];
+    const matrices = matricesOf(options.precision ?? 'fp32', {
+      blockSize: options.blockSize ?? DEFAULT_BLOCK_SIZE,
+      onMatrix: (record) => quantized.push(record),
+    });
     const graph = new Graph(model.family);
-    model.build(new Scope(graph, weights), options.logits ?? 'last');
+    model.build(new Scope(graph, weights, matrices), options.logits ?? 'last');
     weights.check(options.checkpoint);
 
     const companions = await companionFiles(options.checkpoint, model, options.tokenizer);
@@ -107,7 +119,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     await requireRoom(options.out, dataFileBytes(graph), 'The model', 'Choose another --out, or make room.');
     if (options.dryRun) return { ...report, written: false, seconds: seconds(started) };
     await output.fill(
-      (folder) => writeFolder(folder, opened, graph, companions.files, options),
+      (folder) => writeFolder(folder, opened, graph, companions.files, quantized, options),
       options.signal,
     );
     return { ...report, written: true, seconds: seconds(started) };
@@ -121,6 +133,7 @@ async function writeFolder(
   { checkpoint, layout, model }: OpenedModel,
   graph: Graph,
   companions: ReadonlyMap<string, Uint8Array | string>,
+  quantized: readonly MatrixRecord[],
   options: ConvertOptions,
 ): Promise<void> {
   const { signal, onProgress } = options;
@@ -168,8 +181,9 @@ async function writeFolder(
       },
       family: model.family,
       config: model.config,
-      precision: 'fp32',
-      block_size: null,
+      precision: options.precision ?? 'fp32',
+      block_size: options.precision === 'int4' ? (options.blockSize ?? DEFAULT_BLOCK_SIZE) : null,
+      ...(quantized.length > 0 && { matrices: quantized.map(describeMatrix) }),
       device: 'cpu',
       logits: options.logits ?? 'last',
       parameters: countParameters(model),
@@ -196,4 +210,8 @@ function countParameters(model: PreparedModel): number {
 
 function seconds(started: number): number {
   return (performance.now() - started) / 1000;
+}
+
+function describeMatrix({ path, form, error }: MatrixRecord) {
+  return { path, form, error: error() };
 }

@@ -17,6 +17,7 @@ import {
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
+  type OperatorSetIdProto,
   OperatorSetIdProtoSchema,
   type StringStringEntryProto,
   StringStringEntryProtoSchema,
@@ -31,6 +32,9 @@ import {
 
 /** The ONNX operator set that models are written in: the first with `RMSNormalization`. */
 export const OPSET_VERSION = 23;
+
+/** Domains of operators beside ONNX's own, with the version that models ask for. */
+const CONTRIB_DOMAINS: Readonly<Record<string, number>> = { 'com.microsoft': 1 };
 
 /** The file format version that goes with it; onnxruntime 1.30 reads up to 13. */
 const IR_VERSION = 10;
@@ -74,11 +78,26 @@ export function encodeModel(graph: Graph, places: readonly WeightPlace[], info: 
     irVersion: BigInt(IR_VERSION),
     producerName: 'recgemma',
     producerVersion: info.producerVersion,
-    opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(OPSET_VERSION) })],
+    opsetImport: encodeDomains(graph),
     metadataProps: encodeEntries(info.metadata),
     graph: encoded,
   });
   return toBinary(ModelProtoSchema, model);
+}
+
+/** ONNX's own operators, and the other domains that the graph uses. */
+function encodeDomains(graph: Graph): OperatorSetIdProto[] {
+  const used = new Set(graph.nodes.map(({ operator }) => splitDomain(operator).domain).sort());
+  const versions: Readonly<Record<string, number>> = { '': OPSET_VERSION, ...CONTRIB_DOMAINS };
+  return [...used].map((domain) =>
+    create(OperatorSetIdProtoSchema, { domain, version: BigInt(versions[domain]!) }),
+  );
+}
+
+/** `com.microsoft.MatMulNBits` as its domain and its name there. */
+function splitDomain(operator: string): { domain: string; opType: string } {
+  const at = operator.lastIndexOf('.');
+  return { domain: operator.slice(0, Math.max(0, at)), opType: operator.slice(at + 1) };
 }
 
 function encodeGraph(graph: Graph): GraphProto {
@@ -93,7 +112,7 @@ function encodeGraph(graph: Graph): GraphProto {
 function encodeNode(node: Node): NodeProto {
   return create(NodeProtoSchema, {
     name: node.name,
-    opType: node.operator,
+    ...splitDomain(node.operator),
     input: [...node.inputs],
     output: [...node.outputs],
     attribute: Object.entries(node.attributes).map(([name, value]) => encodeAttribute(name, value)),

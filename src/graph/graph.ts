@@ -17,18 +17,28 @@ export type Attribute = number | string | readonly number[] | { readonly float: 
 /** One operator as it will be written. */
 export interface Node {
   readonly name: string;
+  /** ONNX's own, or with its domain in front: `com.microsoft.MatMulNBits`. */
   readonly operator: string;
+  /** Names of values; an empty one stands for an optional input that is not there. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
+/** Numbers as the elements of each dtype that a constant may have. */
+const CONSTANT_DATA = {
+  float32: (values: readonly number[]) => Float32Array.from(values),
+  int64: (values: readonly number[]) => BigInt64Array.from(values, (value) => BigInt(value)),
+  int8: (values: readonly number[]) => Int8Array.from(values),
+  uint8: (values: readonly number[]) => Uint8Array.from(values),
+};
+
 /** A small tensor that lives inside the model file. */
 export interface Constant {
   readonly name: string;
-  readonly dtype: 'float32' | 'int64';
+  readonly dtype: keyof typeof CONSTANT_DATA;
   readonly shape: Shape;
-  readonly data: Float32Array | BigInt64Array;
+  readonly data: Float32Array | BigInt64Array | Int8Array | Uint8Array;
 }
 
 /**
@@ -87,8 +97,7 @@ export class Graph {
     if (values.length !== elementCount(shape)) {
       throw new GraphError(this.name, `a constant of shape ${formatAxes(shape)} got ${values.length} values`);
     }
-    const data =
-      dtype === 'float32' ? Float32Array.from(values) : BigInt64Array.from(values, (value) => BigInt(value));
+    const data = CONSTANT_DATA[dtype](values);
     const key = `${dtype}[${shape.join(',')}]:${data.join(',')}`;
     const known = this.root.constants.get(key);
     const constant = known ?? {
@@ -105,11 +114,11 @@ export class Graph {
   node(
     path: string,
     operator: string,
-    inputs: readonly Value[],
+    inputs: readonly (Value | undefined)[],
     outputs: readonly Omit<Value, 'name'>[],
     attributes: Readonly<Record<string, Attribute>> = {},
   ): Value[] {
-    const name = this.#unique(`${path}/${operator}`);
+    const name = this.#unique(`${path}/${operator.slice(operator.lastIndexOf('.') + 1)}`);
     const values = outputs.map((output, i) => ({
       name: this.#claim(i === 0 ? `${name}_output` : `${name}_output_${i}`),
       dtype: output.dtype,
@@ -118,11 +127,18 @@ export class Graph {
     this.nodes.push({
       name,
       operator,
-      inputs: inputs.map((input) => input.name),
+      inputs: inputs.map((input) => input?.name ?? ''),
       outputs: values.map((value) => value.name),
       attributes,
     });
     return values;
+  }
+
+  /** Makes axis 0 of `value` the place where the size of the axis so named is found. */
+  measured(value: Value): Value {
+    const [axis] = value.axes as [string];
+    this.#sizes.set(axis, this.#sizeOf(value, 0));
+    return value;
   }
 
   /** The run-time size of a named axis as an int64 `[1]`, taken from the first input that has it; sums and products are worked out. */
@@ -138,11 +154,7 @@ export class Graph {
   #measure(axis: string): Value {
     for (const input of this.inputs) {
       const at = input.axes.indexOf(axis);
-      if (at < 0) continue;
-      return this.node('sizes', 'Shape', [input], [{ dtype: 'int64', axes: [1] }], {
-        start: at,
-        end: at + 1,
-      })[0]!;
+      if (at >= 0) return this.#sizeOf(input, at);
     }
     // Sums are outermost in a name: `cached+5*time` is `cached` plus the product.
     const operator = axis.includes('+') ? 'Add' : 'Mul';
@@ -151,6 +163,11 @@ export class Graph {
     return parts
       .map((part) => this.size(Number.isNaN(Number(part)) ? part : Number(part)))
       .reduce((a, b) => this.node('sizes', operator, [a, b], [{ dtype: 'int64', axes: [1] }])[0]!);
+  }
+
+  #sizeOf(value: Value, at: number): Value {
+    const attributes = { start: at, end: at + 1 };
+    return this.node('sizes', 'Shape', [value], [{ dtype: 'int64', axes: [1] }], attributes)[0]!;
   }
 
   #claim(name: string): string {

@@ -70,6 +70,25 @@ export function stackTensors(tensors: readonly LazyTensor[]): LazyTensor {
   };
 }
 
+/** Element `index` of the first axis: `[a, …]` to `[…]`. */
+export function takeFirst(tensor: LazyTensor, index: number): LazyTensor {
+  const shape = tensor.shape.slice(1);
+  const bytes = tensorBytes(tensor.dtype, shape);
+  return {
+    dtype: tensor.dtype,
+    shape,
+    async *read() {
+      let start = -index * bytes;
+      for await (const piece of tensor.read()) {
+        const part = piece.subarray(Math.max(0, -start), Math.max(0, bytes - start));
+        if (part.byteLength > 0) yield part;
+        start += piece.byteLength;
+        if (start >= bytes) return;
+      }
+    },
+  };
+}
+
 /** Tensors that differ only in their last axis, side by side: `[…, a]` and `[…, b]` to `[…, a + b]`. */
 export function mergeColumns(tensors: readonly LazyTensor[]): LazyTensor {
   const parts = alike(tensors);

@@ -27,19 +27,21 @@ export function buildGriffin(m: Scope, config: GriffinConfig, logits: LogitsForm
     ? attentionContext(m.at('window'), config, sequence)
     : undefined;
 
-  const table = m.at('embedder').weight('input_embedding', [vocabSize, width]);
+  const embedder = m.at('embedder');
+  const embedding = embedder.tensor('input_embedding', [vocabSize, width]);
+  const table = m.matrices.table(embedder, 'input_embedding', embedding);
   const scale = config.embeddingsScaleBySqrtDim ? roundToBfloat16(Math.sqrt(width)) : 1;
-  let x = embed(m.at('embedder'), table, sequence.ids, scale);
+  let x = embed(embedder, table, sequence.ids, scale);
 
   for (const [layer, type] of blockTypes.entries()) {
     x = residualBlock(m.at(`blocks.${layer}`), config, x, (block, normed) =>
       type === 'recurrent'
         ? recurrentBlock(block.at('recurrent_block'), config, normed, sequence, steps!, state(layer))
-        : localAttention(block.at('attention_block'), config, normed, context!, state(layer)),
+        : localAttention(block.at('attention_block'), config, normed, sequence, context!, state(layer)),
     );
   }
   const norm = (rows: Value) => rmsNorm(m, 'final_norm', rows, width);
-  outputHead(m.at('head'), x, { table, softCap: config.logitsSoftCap, form: logits, norm });
+  outputHead(m.at('head'), x, sequence, { table, softCap: config.logitsSoftCap, form: logits, norm });
 }
 
 /** Temporal mixing, then the gated MLP, each normed before and added to the residual stream (figure 2a). */

@@ -2,10 +2,10 @@
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
-import { dense, linear, mergedLinear } from '../layers/linear.js';
+import { dense, linear, linearLayers } from '../layers/linear.js';
 import type { LayerState } from '../layers/model-state.js';
 import { applyRope, type RopeTable, ropeTable } from '../layers/rope.js';
-import type { Sequence } from '../layers/sequence.js';
+import { gatherTokens, type Sequence, spread } from '../layers/sequence.js';
 import { type GriffinConfig, headDim } from './config.js';
 
 /** What every attention block of one call shares. */
@@ -44,23 +44,24 @@ function windowMask(m: Scope, window: number, { positions, numTokens }: Sequence
   return m.unsqueeze(m.mul(hidden, MASKED_SCORE), 2);
 }
 
-/** The attention block: `[batch, time, width]` to the same. Only the new keys and values leave; the caller writes the ring. */
+/** The attention block: `[tokens, width]` to the same. Only the new keys and values leave; the caller writes the ring. */
 export function localAttention(
   m: Scope,
   config: GriffinConfig,
   x: Value,
+  sequence: Sequence,
   { rope, mask }: AttentionContext,
   state: LayerState,
 ): Value {
   const { width, numHeads } = config;
   const size = headDim(config);
-  const [batch, time] = x.axes as [string, string];
+  const [batch, time] = ['batch', 'time'];
   const rows = `${numHeads}*${time}`;
 
   const projections = ['proj_q', 'proj_k', 'proj_v'].map((name, i) =>
     dense(m, name, width, i === 0 ? numHeads * size : size, { bias: false }),
   );
-  const [q, k, v] = mergedLinear(m.at('proj_qkv'), x, projections);
+  const [q, k, v] = linearLayers(m.at('proj_qkv'), x, projections).map((each) => spread(m, each, sequence));
   const queries = applyRope(m, m.mul(m.reshape(q!, [batch, time, numHeads, size]), size ** -0.5), rope);
   const newKeys = applyRope(m, m.reshape(k!, [batch, time, 1, size]), rope);
   const newValues = m.reshape(v!, [batch, time, 1, size]);
@@ -78,8 +79,8 @@ export function localAttention(
   const [cachedWeights, freshWeights] = m.split(weights, ['cached', time]);
   const mixed = m.add(m.matmul(cachedWeights!, values.cached), m.matmul(freshWeights!, values.fresh));
   return linear(
-    m.at('proj_final'),
-    m.reshape(mixed, [batch, time, width]),
+    m,
+    gatherTokens(m, m.reshape(mixed, [batch, time, width]), sequence),
     dense(m, 'proj_final', width, width),
   );
 }

@@ -2,14 +2,14 @@
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
-import { dense, linear, mergedLinear } from '../layers/linear.js';
+import { dense, linear, linearLayers } from '../layers/linear.js';
 import type { LayerState } from '../layers/model-state.js';
-import type { Sequence } from '../layers/sequence.js';
+import { gatherTokens, type Sequence, spread } from '../layers/sequence.js';
 import type { GriffinConfig } from './config.js';
 import { conv1d } from './conv1d.js';
 import { type RecurrenceSteps, rgLru } from './rg-lru.js';
 
-/** `linear_out(rg_lru(conv_1d(linear_x(x))) * gelu(linear_y(x)))`: `[batch, time, width]` to the same. */
+/** `linear_out(rg_lru(conv_1d(linear_x(x))) * gelu(linear_y(x)))`: `[tokens, width]` to the same. */
 export function recurrentBlock(
   m: Scope,
   config: GriffinConfig,
@@ -20,9 +20,9 @@ export function recurrentBlock(
 ): Value {
   const { width, lruWidth } = config;
   const branches = ['linear_x', 'linear_y'].map((name) => dense(m, name, width, lruWidth));
-  const [recurrent, gate] = mergedLinear(m.at('linear_xy'), x, branches);
+  const [recurrent, gate] = linearLayers(m.at('linear_xy'), x, branches);
 
-  const convolved = conv1d(m.at('conv_1d'), recurrent!, lruWidth, sequence, state);
-  const y = rgLru(m.at('rg_lru'), config, convolved, steps, state);
+  const convolved = conv1d(m.at('conv_1d'), spread(m, recurrent!, sequence), lruWidth, sequence, state);
+  const y = gatherTokens(m, rgLru(m.at('rg_lru'), config, convolved, steps, state), sequence);
   return linear(m.at('linear_out'), m.mul(y, m.gelu(gate!)), dense(m, 'linear_out', lruWidth, width));
 }

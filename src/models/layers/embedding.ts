@@ -1,11 +1,12 @@
 /** Token embeddings, and the factor that Gemma-like models put on them. */
 
 import type { Value } from '../../graph/graph.js';
+import type { Table } from '../../graph/matrix-form.js';
 import type { Scope } from '../../graph/scope.js';
 
-/** Rows of `table` `[vocab, width]` for `ids` `[batch, time]`, times `scale`: `[batch, time, width]`. */
-export function embed(m: Scope, table: Value, ids: Value, scale: number): Value {
-  const rows = m.gather(table, ids);
+/** Rows of `table` for `ids` `[tokens]`, times `scale`: `[tokens, width]`. */
+export function embed(m: Scope, table: Table, ids: Value, scale: number): Value {
+  const rows = table.lookUp(ids);
   return scale === 1 ? rows : m.mul(rows, scale);
 }
 

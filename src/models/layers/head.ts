@@ -1,13 +1,15 @@
 /** The output head: logits of the asked rows only, and what sampling and scoring want of them, so that nobody copies 256000 floats for nothing. */
 
 import type { Value } from '../../graph/graph.js';
+import type { Table } from '../../graph/matrix-form.js';
 import type { Scope } from '../../graph/scope.js';
 import type { LogitsForm } from '../logits-form.js';
+import { type Sequence, spread } from './sequence.js';
 
 /** What the head needs beside the hidden states. */
 export interface HeadConfig {
-  /** The output matrix `[vocab, width]`; the embedding where they are tied. */
-  readonly table: Value;
+  /** The output matrix; the embedding where they are tied. */
+  readonly table: Table;
   /** Logits are squeezed into ±cap by `cap * tanh(logits / cap)`; 0 leaves them alone. */
   readonly softCap: number;
   readonly form: LogitsForm;
@@ -15,20 +17,21 @@ export interface HeadConfig {
   readonly norm: (x: Value) => Value;
 }
 
-/** Ends a model: declares the head's inputs and outputs for hidden states `x` `[batch, time, width]`. */
-export function outputHead(m: Scope, x: Value, config: HeadConfig): void {
-  const [batch, time, width] = x.axes as [string, string, number];
-  const flat = m.reshape(x, [`${batch}*${time}`, width]);
+/**
+ * Ends a model: declares the head's inputs and outputs for hidden states `x` `[tokens, width]`. Outside, a token is still named by its place in the flat
+ * `[batch*time]`.
+ */
+export function outputHead(m: Scope, x: Value, sequence: Sequence, config: HeadConfig): void {
   if (config.form === 'all') {
-    const logits = project(m, flat, config);
-    m.graph.output('logits', m.reshape(logits, [batch, time, config.table.axes[0]!]));
+    m.graph.output('logits', spread(m, project(m, x, config), sequence));
     return;
   }
   const rows = m.graph.input('rows', 'int64', ['rows']);
   const targets = m.graph.input('targets', 'int64', ['rows']);
   const k = m.graph.input('k', 'int64', [1]);
 
-  const logits = project(m, m.gather(flat, rows), config);
+  const sources = m.reshape(sequence.sources, ['batch*time']);
+  const logits = project(m, m.gather(x, m.gather(sources, rows)), config);
   const [topLogits, topIds] = m.topK(logits, k, 'k');
   m.graph.output('top_logits', topLogits);
   m.graph.output('top_ids', topIds);
@@ -38,7 +41,7 @@ export function outputHead(m: Scope, x: Value, config: HeadConfig): void {
 }
 
 function project(m: Scope, x: Value, { table, softCap, norm }: HeadConfig): Value {
-  const logits = m.matmulTransposed(norm(x), table);
+  const logits = table.product(norm(x));
   return softCap ? m.mul(m.tanh(m.div(logits, softCap)), softCap) : logits;
 }
 

@@ -1,17 +1,8 @@
-/** Dense layers; those that share an input are merged into one matrix product. */
+/** Dense layers, in whatever form the model's matrices have. */
 
 import type { Value } from '../../graph/graph.js';
-import type { LazyTensor } from '../../graph/lazy-tensor.js';
+import type { Dense } from '../../graph/matrix-form.js';
 import type { Scope } from '../../graph/scope.js';
-import { mergeColumns } from '../../graph/transform.js';
-
-/** The weights of one dense layer. */
-export interface Dense {
-  /** `[input, output]`. */
-  readonly kernel: LazyTensor;
-  /** `[output]`. */
-  readonly bias?: LazyTensor;
-}
 
 /** The dense layer at `m.at(name)`: `kernel` `[input, output]` and, unless told otherwise, `bias` `[output]`. */
 export function dense(
@@ -21,27 +12,17 @@ export function dense(
   output: number,
   options = { bias: true },
 ): Dense {
-  const kernel = m.at(name).tensor('kernel', [input, output]);
-  return options.bias ? { kernel, bias: m.at(name).tensor('bias', [output]) } : { kernel };
+  const at = m.at(name);
+  const kernel = at.tensor('kernel', [input, output]);
+  return options.bias ? { at, kernel, bias: at.tensor('bias', [output]) } : { at, kernel };
 }
 
-/** `x kernel + bias`: `[…, input]` to `[…, output]`. The weights are named after `m`. */
-export function linear(m: Scope, x: Value, { kernel, bias }: Dense): Value {
-  const product = m.matmul(x, m.initializer('kernel', kernel));
-  return bias ? m.add(product, m.initializer('bias', bias)) : product;
+/** `x kernel + bias`: `[tokens, input]` to `[tokens, output]`. */
+export function linear(m: Scope, x: Value, layer: Dense): Value {
+  return m.matrices.linear(m, x, [layer])[0]!;
 }
 
-/** Several dense layers of one input as one product, each one's output apart: one pass over `x`, and fewer operators. */
-export function mergedLinear(m: Scope, x: Value, layers: readonly Dense[]): Value[] {
-  const biases = layers.flatMap(({ bias }) => bias ?? []);
-  const kernel = mergeColumns(layers.map((layer) => layer.kernel));
-  const merged = linear(
-    m,
-    x,
-    biases.length === layers.length ? { kernel, bias: mergeColumns(biases) } : { kernel },
-  );
-  return m.split(
-    merged,
-    layers.map((layer) => layer.kernel.shape[1]!),
-  );
+/** Several dense layers of one input, each one's output apart; `m` is the place of what they share. */
+export function linearLayers(m: Scope, x: Value, layers: readonly Dense[]): Value[] {
+  return m.matrices.linear(m, x, layers);
 }
