@@ -4,7 +4,7 @@ export { type AtomicWriter, atomicWriter } from './atomic-writer.js';
 export type { Checkpoint, CheckpointFormat } from './checkpoint/checkpoint.js';
 export { openCheckpoint } from './checkpoint/open.js';
 export { type ConvertOptions, type ConvertReport, convert } from './convert/convert.js';
-export { type ModelOptions, type OpenedModel, openModel } from './convert/open-model.js';
+export { type ModelOptions, type OpenedModel, openModel, type RandomWeights } from './convert/open-model.js';
 export {
   type ResolvedCheckpoint,
   type ResolveOptions,
@@ -17,7 +17,7 @@ export { type InspectOptions, inspect } from './inspect/inspect.js';
 export type { InspectReport, StateReport, TokenizerSummary, WeightSummary } from './inspect/report.js';
 export { MANIFEST_FILE, type Manifest, type ModelFolder, readModelFolder } from './manifest.js';
 export { MODEL_FAMILIES } from './models/families.js';
-export type { ModelFamily, PreparedModel } from './models/family.js';
+export type { ModelFamily, PreparedModel, UntrainedModel } from './models/family.js';
 export type { LogitsForm } from './models/logits-form.js';
 export type { SourceLayout } from './models/source-layout.js';
 export type { StateTensor } from './models/state-tensor.js';

@@ -30,6 +30,9 @@ export interface Manifest {
   readonly source: {
     readonly format: string;
     readonly layout: string;
+    /** What random weights were made from, and no files. */
+    readonly preset?: string;
+    readonly seed?: number;
     /** The hub reference and commit that the checkpoint came from, where it did. */
     readonly hub?: { readonly repository: string; readonly commit: string };
     readonly files: readonly (FileRecord & { readonly name: string })[];

@@ -2,8 +2,8 @@
 
 import type { LazyTensor } from '../graph/lazy-tensor.js';
 
-/** How a checkpoint lies on disk. */
-export type CheckpointFormat = 'safetensors' | 'torch' | 'orbax';
+/** How a checkpoint lies on disk; `random` is nowhere. */
+export type CheckpointFormat = 'safetensors' | 'torch' | 'orbax' | 'random';
 
 /**
  * An opened checkpoint. Nothing but headers has been read, and nothing in it is ever executed.
@@ -13,7 +13,7 @@ export type CheckpointFormat = 'safetensors' | 'torch' | 'orbax';
  */
 export interface Checkpoint {
   readonly format: CheckpointFormat;
-  /** The file or folder that was opened. */
+  /** The file or folder that was opened, or what messages call a checkpoint that is nowhere. */
   readonly path: string;
   /** Absolute paths of every file that holds tensors or says where they are: what the manifest hashes. */
   readonly files: readonly string[];

@@ -5,7 +5,7 @@ import { formatBytes } from '../bytes.js';
 import { BaseCommand } from '../cli/base-command.js';
 import { existingPathFlag, integerFlag } from '../cli/flags.js';
 import { formatDuration } from '../cli/format.js';
-import type { ConvertReport, ResolvedCheckpoint } from '../index.js';
+import type { ConvertOptions, ConvertReport, ResolvedCheckpoint } from '../index.js';
 
 export default class Convert extends BaseCommand<typeof Convert> {
   static override summary = 'Convert a checkpoint to a model folder';
@@ -15,12 +15,10 @@ export default class Convert extends BaseCommand<typeof Convert> {
     '<%= config.bin %> convert hf:google/recurrentgemma-2b-it --out recurrentgemma-2b-it',
     '<%= config.bin %> convert 2b-it/ --out model --tokenizer tokenizer.model',
     '<%= config.bin %> convert griffin.pt --out model --model-config config.json --dry-run',
+    '<%= config.bin %> convert --preset recurrentgemma-2b --random-weights 0 --out random-2b --precision int4',
   ];
   static override args = {
-    checkpoint: Args.string({
-      required: true,
-      description: 'Checkpoint file or folder, or hf:org/name[@revision].',
-    }),
+    checkpoint: Args.string({ description: 'Checkpoint file or folder, or hf:org/name[@revision].' }),
   };
   static override flags = {
     out: Flags.string({ char: 'o', required: true, summary: 'Model folder to make.', helpValue: '<dir>' }),
@@ -46,6 +44,12 @@ export default class Convert extends BaseCommand<typeof Convert> {
       summary: "Whose tensor names the checkpoint has: DeepMind's JAX or PyTorch, or Hugging Face's.",
     })(),
     preset: Flags.string({ summary: 'Published model whose config it is.', helpValue: '<name>' }),
+    'random-weights': integerFlag({
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+      summary: 'No checkpoint, but random weights of the preset, from this seed.',
+      helpValue: '<seed>',
+    }),
     'model-config': existingPathFlag({
       summary: "JSON with what the checkpoint does not hold, in GriffinConfig's field names.",
       helpValue: '<file>',
@@ -66,10 +70,8 @@ export default class Convert extends BaseCommand<typeof Convert> {
   async run(): Promise<void> {
     const { convert } = await import('../index.js');
     const { from, preset, tokenizer, logits, force, out } = this.flags;
-    const source = await this.#resolve();
     const options = {
-      checkpoint: source.path,
-      hub: source.hub,
+      ...(await this.#source()),
       out,
       from: from === 'auto' ? undefined : from,
       preset,
@@ -92,9 +94,24 @@ export default class Convert extends BaseCommand<typeof Convert> {
     this.console.result(report, () => describe(report));
   }
 
-  async #resolve(): Promise<ResolvedCheckpoint> {
-    const { resolveCheckpoint } = await import('../index.js');
+  /** What to convert: the checkpoint, brought here, or random weights. */
+  async #source(): Promise<Pick<ConvertOptions, 'checkpoint' | 'hub'>> {
+    const { UsageError } = await import('../index.js');
     const { checkpoint } = this.args;
+    const seed = this.flags['random-weights'];
+    if (checkpoint === undefined) {
+      if (seed !== undefined) return { checkpoint: { randomSeed: seed } };
+      throw new UsageError('Missing argument: CHECKPOINT.', {
+        hint: 'To convert without one, give --preset and --random-weights.',
+      });
+    }
+    if (seed !== undefined) throw new UsageError('CHECKPOINT and --random-weights cannot go together.');
+    const { path, hub } = await this.#resolve(checkpoint);
+    return { checkpoint: path, hub };
+  }
+
+  async #resolve(checkpoint: string): Promise<ResolvedCheckpoint> {
+    const { resolveCheckpoint } = await import('../index.js');
     const options = { offline: this.flags.offline, signal: this.signal };
     if (!checkpoint.startsWith('hf:')) return resolveCheckpoint(checkpoint, options);
     return this.console.progress('download', 0, (update) =>

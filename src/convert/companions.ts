@@ -21,11 +21,12 @@ export interface Companions {
 
 /**
  * Collects the companions of a checkpoint.
+ * @param checkpoint its path, where it has one.
  * @param tokenizer a file or folder to take the tokenizer from; by default what lies beside or near the checkpoint.
  * @throws InputError for a tokenizer that cannot be read, or that knows ids the model has not.
  */
 export async function companionFiles(
-  checkpoint: string,
+  checkpoint: string | undefined,
   model: PreparedModel,
   tokenizer: string | undefined,
 ): Promise<Companions> {
@@ -49,7 +50,7 @@ export async function companionFiles(
 
 /** The tokenizer that was named, or the one that belongs to the checkpoint, and what the user should know of that. */
 async function chooseTokenizer(
-  checkpoint: string,
+  checkpoint: string | undefined,
   named: string | undefined,
 ): Promise<Pick<Companions, 'notes' | 'warnings'> & { readonly files: TokenizerFiles }> {
   if (named !== undefined) {
@@ -57,6 +58,8 @@ async function chooseTokenizer(
     if (files.size > 0) return { files, notes: [], warnings: [] };
     throw new InputError(`${named} holds no tokenizer.model and no tokenizer.json.`);
   }
+  if (checkpoint === undefined)
+    return { files: new Map(), notes: [], warnings: [idsOnly('There is no tokenizer')] };
   const { files, elsewhere, rivals } = await findTokenizer(checkpoint);
   const notes = elsewhere ? [`The tokenizer is taken from ${vocabularyOf(files)}.`] : [];
   if (files.size > 0) return { files, notes, warnings: [] };
@@ -64,8 +67,11 @@ async function chooseTokenizer(
     rivals.length > 0
       ? `Several folders hold a tokenizer (${rivals.join(', ')}), and none is taken`
       : 'No tokenizer was found beside the checkpoint';
-  const warning = `${none}: the model folder takes and gives token ids only (add one with --tokenizer).`;
-  return { files, notes, warnings: [warning] };
+  return { files, notes, warnings: [idsOnly(none)] };
+}
+
+function idsOnly(reason: string): string {
+  return `${reason}: the model folder takes and gives token ids only (add one with --tokenizer).`;
 }
 
 function vocabularyOf(files: TokenizerFiles): string | undefined {
@@ -85,9 +91,10 @@ function tokenIds(tokenizer: Tokenizer | undefined): Record<string, unknown> {
 
 /** The checkpoint's own, or just the special tokens. */
 async function generationConfig(
-  checkpoint: string,
+  checkpoint: string | undefined,
   ids: Record<string, unknown>,
 ): Promise<Record<string, unknown>> {
+  if (checkpoint === undefined) return ids;
   const folder = (await stat(checkpoint)).isDirectory() ? checkpoint : dirname(checkpoint);
   const own = await readOptionalJsonFile(join(folder, 'generation_config.json'));
   return { ...ids, ...own?.json };

@@ -20,13 +20,13 @@ import { packageVersion } from '../version.js';
 import { checkTied } from './check-tied.js';
 import { companionFiles } from './companions.js';
 import { hashFiles } from './hash-files.js';
-import { type ModelOptions, type OpenedModel, openModel } from './open-model.js';
+import { type ModelOptions, type OpenedModel, openModel, type RandomWeights } from './open-model.js';
 import { OutputFolder } from './output-folder.js';
 
 /** What to convert, and how. */
 export interface ConvertOptions extends ModelOptions {
-  /** A local file or folder; {@link resolveCheckpoint} brings `hf:org/name` here first. */
-  readonly checkpoint: string;
+  /** A local file or folder; {@link resolveCheckpoint} brings `hf:org/name` here first. Or none, but random weights. */
+  readonly checkpoint: string | RandomWeights;
   /** The model folder to make. */
   readonly out: string;
   /** A tokenizer file, or a folder that holds one; by default what lies beside or near the checkpoint. */
@@ -78,6 +78,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
   const opened = await openModel(options.checkpoint, options);
   try {
     const { checkpoint, model } = opened;
+    const path = opened.random ? undefined : opened.name;
     const weights = new WeightStore(model.tensors, model.sourceName);
     const quantized: MatrixRecord[] = [];
     const matrices = matricesOf(options.precision ?? 'fp32', {
@@ -86,9 +87,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     });
     const graph = new Graph(model.family);
     model.build(new Scope(graph, weights, matrices), options.logits ?? 'last');
-    weights.check(options.checkpoint);
+    weights.check(opened.name);
 
-    const companions = await companionFiles(options.checkpoint, model, options.tokenizer);
+    const companions = await companionFiles(path, model, options.tokenizer);
     const weightBytes = [...graph.weights.values()].reduce(
       (sum, each) => sum + tensorBytes(each.dtype, each.shape),
       0,
@@ -112,9 +113,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     };
     const output = await OutputFolder.prepare(options.out, {
       force: options.force ?? false,
-      sources: [options.checkpoint, options.tokenizer, options.modelConfig].filter(
-        (path) => path !== undefined,
-      ),
+      sources: [path, options.tokenizer, options.modelConfig].filter((each) => each !== undefined),
     });
     await requireRoom(options.out, dataFileBytes(graph), 'The model', 'Choose another --out, or make room.');
     if (options.dryRun) return { ...report, written: false, seconds: seconds(started) };
@@ -130,7 +129,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
 
 async function writeFolder(
   folder: string,
-  { checkpoint, layout, model }: OpenedModel,
+  { checkpoint, name: checkpointName, random, layout, model }: OpenedModel,
   graph: Graph,
   companions: ReadonlyMap<string, Uint8Array | string>,
   quantized: readonly MatrixRecord[],
@@ -140,7 +139,7 @@ async function writeFolder(
   const version = await packageVersion();
   const hashing = hashFiles(checkpoint.files, signal);
   try {
-    await checkTied(model, options.checkpoint, signal);
+    await checkTied(model, checkpointName, signal);
     const source = options.hub
       ? { repository: options.hub.reference.repository, commit: options.hub.commit }
       : undefined;
@@ -173,9 +172,10 @@ async function writeFolder(
       source: {
         format: checkpoint.format,
         layout,
+        ...random,
         ...(source && { hub: source }),
         files: checkpoint.files.map((path, i) => ({
-          name: nameIn(options.checkpoint, path),
+          name: nameIn(checkpointName, path),
           ...sources[i]!,
         })),
       },

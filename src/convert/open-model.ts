@@ -4,11 +4,12 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Checkpoint, CheckpointFormat } from '../checkpoint/checkpoint.js';
 import { openCheckpoint } from '../checkpoint/open.js';
-import { InputError } from '../errors.js';
+import { InputError, UsageError } from '../errors.js';
 import { MODEL_FAMILIES } from '../models/families.js';
 import type { ModelFamily, PreparedModel } from '../models/family.js';
 import type { SourceLayout } from '../models/source-layout.js';
 import { readJsonFile, readOptionalJsonFile } from './json-file.js';
+import { randomCheckpoint } from './random-checkpoint.js';
 
 /** What the user said about a checkpoint. */
 export interface ModelOptions {
@@ -20,9 +21,18 @@ export interface ModelOptions {
   readonly attentionWindow?: number | undefined;
 }
 
+/** Instead of a path: random weights of the preset's shapes, the same ones for the same seed. */
+export interface RandomWeights {
+  readonly randomSeed: number;
+}
+
 /** An opened checkpoint whose model is known. Close the checkpoint when done. */
 export interface OpenedModel {
   readonly checkpoint: Checkpoint;
+  /** What messages call it: the path that was given, or what the random weights are of. */
+  readonly name: string;
+  /** What random weights came from. */
+  readonly random?: { readonly preset: string; readonly seed: number };
   readonly layout: SourceLayout;
   readonly model: PreparedModel;
 }
@@ -35,10 +45,37 @@ const FORMATS: Readonly<Record<SourceLayout, readonly CheckpointFormat[]>> = {
 };
 
 /**
- * Opens the checkpoint at a local path and prepares its model.
- * @throws InputError, UsageError as the reader and the family do.
+ * Opens the checkpoint at a local path, or one of random weights, and prepares its model.
+ * @throws InputError, UsageError as the reader and the family do; UsageError for random weights without a preset.
  */
-export async function openModel(path: string, options: ModelOptions = {}): Promise<OpenedModel> {
+export async function openModel(
+  source: string | RandomWeights,
+  options: ModelOptions = {},
+): Promise<OpenedModel> {
+  return typeof source === 'string' ? openStored(source, options) : openRandom(source.randomSeed, options);
+}
+
+async function openRandom(seed: number, options: ModelOptions): Promise<OpenedModel> {
+  const { preset, attentionWindow } = options;
+  const presets = MODEL_FAMILIES.flatMap((family) => family.presets);
+  if (preset === undefined) {
+    throw new UsageError('Random weights need --preset: the model whose shapes they have.', {
+      hint: `Presets: ${presets.join(', ')}.`,
+    });
+  }
+  const family = MODEL_FAMILIES.find((each) => each.presets.includes(preset));
+  if (!family) {
+    throw new UsageError(`There is no preset "${preset}".`, { hint: `Presets: ${presets.join(', ')}.` });
+  }
+  const modelConfig = options.modelConfig && (await readJsonFile(options.modelConfig));
+  const inputs = { preset, attentionWindow, ...(modelConfig && { modelConfig }) };
+  const name = `preset ${preset}`;
+  const checkpoint = randomCheckpoint(name, family.untrained(inputs), seed);
+  const model = family.prepare('flax', checkpoint.tensors, inputs);
+  return { checkpoint, name, random: { preset, seed }, layout: 'flax', model };
+}
+
+async function openStored(path: string, options: ModelOptions): Promise<OpenedModel> {
   const checkpoint = await openCheckpoint(path, options.from && FORMATS[options.from]);
   try {
     const { family, layout } = recognise(checkpoint, options.from);
@@ -48,7 +85,7 @@ export async function openModel(path: string, options: ModelOptions = {}): Promi
       : checkpoint.config && { path: checkpoint.path, json: checkpoint.config };
     const huggingFace = layout === 'hf' ? await readOptionalJsonFile(await configPath(path)) : undefined;
     const inputs = { modelConfig, huggingFace, preset, attentionWindow };
-    return { checkpoint, layout, model: family.prepare(layout, checkpoint.tensors, inputs) };
+    return { checkpoint, name: path, layout, model: family.prepare(layout, checkpoint.tensors, inputs) };
   } catch (error) {
     await checkpoint.close();
     throw error;

@@ -1,7 +1,9 @@
 /** What a family of models must offer so that everything else can convert, run and describe it without knowing it. */
 
+import type { Shape } from '../graph/dtype.js';
 import type { LazyTensor } from '../graph/lazy-tensor.js';
 import type { Scope } from '../graph/scope.js';
+import type { Distribution } from './initial-weights.js';
 import type { LogitsForm } from './logits-form.js';
 import type { SourceLayout } from './source-layout.js';
 import type { StateTensor } from './state-tensor.js';
@@ -41,6 +43,14 @@ export interface PreparedModel {
   build(m: Scope, logits: LogitsForm): void;
 }
 
+/** A model that has no weights yet. */
+export interface UntrainedModel {
+  /** Builds the model into the scope's graph; the weights that it asks for are the ones that it has. */
+  build(m: Scope): void;
+  /** How the weight at `path` is distributed before training. */
+  initial(path: string, shape: Shape): Distribution;
+}
+
 /** One family of models. */
 export interface ModelFamily {
   readonly name: string;
@@ -57,4 +67,9 @@ export interface ModelFamily {
     tensors: ReadonlyMap<string, LazyTensor>,
     inputs: ConfigInputs,
   ): PreparedModel;
+  /**
+   * The model that a preset, with or without a `--model-config`, describes.
+   * @throws InputError, UsageError as {@link ModelFamily.prepare} does.
+   */
+  untrained(inputs: ConfigInputs): UntrainedModel;
 }

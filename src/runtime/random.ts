@@ -3,12 +3,19 @@
 /** Gives numbers uniform in [0, 1). */
 export type Random = () => number;
 
-/** A stream named by a seed and, under it, by any further whole numbers (prompt, sample). xoshiro128** (Blackman and Vigna, 2018). */
+/** A stream named by a seed and, under it, by any further whole numbers (prompt, sample). */
 export function createRandom(seed: number, ...stream: readonly number[]): Random {
+  const bits = createRandomBits(seed, ...stream);
+  // 53 bits: as many as a double holds.
+  return () => ((bits() >>> 5) * 2 ** 26 + (bits() >>> 6)) / 2 ** 53;
+}
+
+/** The same stream as 32 random bits at a time, in a signed integer. xoshiro128** (Blackman and Vigna, 2018). */
+export function createRandomBits(seed: number, ...stream: readonly number[]): () => number {
   const next = splitmix32([seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, ...stream]);
   let [a, b, c, d] = [next(), next(), next(), next()];
-  const uint32 = () => {
-    const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
+  return () => {
+    const result = Math.imul(rotate(Math.imul(b, 5), 7), 9);
     const shifted = b << 9;
     c ^= a;
     d ^= b;
@@ -18,8 +25,6 @@ export function createRandom(seed: number, ...stream: readonly number[]): Random
     d = rotate(d, 11);
     return result;
   };
-  // 53 bits: as many as a double holds.
-  return () => ((uint32() >>> 5) * 2 ** 26 + (uint32() >>> 6)) / 2 ** 53;
 }
 
 function rotate(value: number, bits: number): number {

@@ -88,7 +88,9 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 /** What conversion must be told of a golden checkpoint beside its path: what Flax and PyTorch files do not hold. */
-export function goldenOptions(checkpoint: string): Pick<ConvertOptions, 'checkpoint' | 'modelConfig'> {
+export function goldenOptions(
+  checkpoint: string,
+): Pick<ConvertOptions, 'modelConfig'> & { readonly checkpoint: string } {
   const [model, file] = checkpoint.split('/') as [string, string];
   // Hugging Face's folders hold a config.json, and the example's file DeepMind's config.
   const silent = !/^(hf|dmtorch-example)-/.test(file);

@@ -2,14 +2,15 @@
 
 import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
-import type { ConfigInputs, ModelFamily, PreparedModel } from '../family.js';
+import type { ConfigInputs, ModelFamily, PreparedModel, UntrainedModel } from '../family.js';
 import type { SourceLayout } from '../source-layout.js';
 import { type GriffinConfig, headDim, publishedConfig } from './config.js';
-import { huggingFaceSource, inferredSource, modelConfigSource } from './config-sources.js';
+import { type ConfigSource, huggingFaceSource, inferredSource, modelConfigSource } from './config-sources.js';
 import { CONV_WIDTH } from './conv1d.js';
 import { buildGriffin, griffinState } from './griffin.js';
+import { initialGriffin } from './initial-weights.js';
 import { detectLayout, toFlaxNames } from './names.js';
-import { GRIFFIN_PRESETS } from './presets.js';
+import { GRIFFIN_PRESETS, PRESET_VOCABULARY } from './presets.js';
 import { presetSource, resolveGriffinConfig } from './resolve-config.js';
 
 /** Griffin as the rest of the package sees it. */
@@ -18,6 +19,7 @@ export const griffinFamily: ModelFamily = {
   presets: Object.keys(GRIFFIN_PRESETS),
   detectLayout,
   prepare: prepareGriffin,
+  untrained: untrainedGriffin,
 };
 
 function prepareGriffin(
@@ -27,15 +29,9 @@ function prepareGriffin(
 ): PreparedModel {
   refuseComplexRecurrence(source.keys());
   const { tensors, sourceName, tied } = toFlaxNames(layout, source);
-  const { modelConfig, huggingFace, preset, attentionWindow } = inputs;
   const { config, notes } = resolveGriffinConfig(
-    [
-      ...(modelConfig ? [modelConfigSource(modelConfig.json, modelConfig.path)] : []),
-      ...(huggingFace ? [huggingFaceSource(huggingFace.json, huggingFace.path)] : []),
-      ...(preset ? [presetSource(preset)] : []),
-      inferredSource(tensors),
-    ],
-    attentionWindow,
+    [...givenSources(inputs), inferredSource(tensors)],
+    inputs.attentionWindow,
   );
   return {
     family: 'griffin',
@@ -49,6 +45,23 @@ function prepareGriffin(
     tied,
     build: (m, logits) => buildGriffin(m, config, logits),
   };
+}
+
+function untrainedGriffin(inputs: ConfigInputs): UntrainedModel {
+  const given = givenSources(inputs);
+  const vocabulary = { label: 'the presets', values: { vocabSize: PRESET_VOCABULARY } };
+  const sources = given.some(({ values }) => values.vocabSize) ? given : [...given, vocabulary];
+  const { config } = resolveGriffinConfig(sources, inputs.attentionWindow);
+  return { build: (m) => buildGriffin(m, config, 'last'), initial: initialGriffin };
+}
+
+/** What is known besides the tensors. */
+function givenSources({ modelConfig, huggingFace, preset }: ConfigInputs): ConfigSource[] {
+  return [
+    ...(modelConfig ? [modelConfigSource(modelConfig.json, modelConfig.path)] : []),
+    ...(huggingFace ? [huggingFaceSource(huggingFace.json, huggingFace.path)] : []),
+    ...(preset ? [presetSource(preset)] : []),
+  ];
 }
 
 /** recurrentgemma/jax/layers.py knows an RG-LRU with complex numbers; no published Griffin has one. */

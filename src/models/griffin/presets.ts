@@ -1,9 +1,12 @@
-/** The published Griffins (recurrentgemma/common.py, Preset). */
+/** The published Griffins (recurrentgemma/common.py, Preset), and a small one to try things on. */
 
 import type { BlockType, GriffinConfig } from './config.js';
 
-/** A published configuration; the vocabulary is the checkpoint's own. */
+/** A configuration; the vocabulary is the checkpoint's own. */
 export type GriffinPreset = Omit<GriffinConfig, 'vocabSize'>;
+
+/** Tokens of a preset that comes without a checkpoint (recurrentgemma/common.py, `from_preset`). */
+export const PRESET_VOCABULARY = 256_000;
 
 const GRIFFIN_PATTERN: readonly BlockType[] = ['recurrent', 'recurrent', 'attention'];
 
@@ -43,4 +46,14 @@ export const GRIFFIN_PRESETS: Readonly<Record<string, GriffinPreset>> = {
   },
   'griffin-paper-7b': { blockTypes: cycleBlocks(GRIFFIN_PATTERN, 32), ...PAPER_7B },
   'hawk-paper-7b': { blockTypes: cycleBlocks(['recurrent'], 32), ...PAPER_7B },
+  'griffin-tiny': {
+    width: 128,
+    mlpExpandedWidth: 3 * 128,
+    numHeads: 2,
+    lruWidth: 256,
+    blockTypes: cycleBlocks(GRIFFIN_PATTERN, 3),
+    embeddingsScaleBySqrtDim: true,
+    attentionWindowSize: 128,
+    logitsSoftCap: 30,
+  },
 };

@@ -8,7 +8,7 @@ import type { Sequence } from '../layers/sequence.js';
 import type { GriffinConfig } from './config.js';
 
 /** The constant c of the paper, by which the recurrence gate scales the decay. */
-const C = 8;
+export const C = 8;
 
 /** What every RG-LRU of one call shares. */
 export interface RecurrenceSteps {
