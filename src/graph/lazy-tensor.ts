@@ -8,6 +8,10 @@ export interface LazyTensor {
   readonly shape: Shape;
   /** The shape in the checkpoint where it is another there, for messages. */
   readonly storedShape?: Shape;
+  /** The same tensor with its first two axes swapped, where the elements lie in that order in the checkpoint. */
+  readonly transposed?: LazyTensor;
+  /** The tensors that this one stacks along its first axis. */
+  readonly parts?: readonly LazyTensor[];
   /**
    * The elements in row-major order, little-endian, in pieces of at most a few MiB, each a whole number of elements.
    * A piece is the receiver's until it asks for the next one: the reader may then reuse the memory.

@@ -10,6 +10,7 @@ import { encodeModel, type ModelInfo, type WeightPlace } from './encode.js';
 import type { Graph } from './graph.js';
 import type { LazyTensor } from './lazy-tensor.js';
 import { releaseScratch } from './scratch.js';
+import { UnfitWeightError } from './unfit-weight.js';
 
 /** Every weight starts at a multiple of this many bytes, so that it can be memory-mapped (a page of x86-64 and of most ARM). */
 const WEIGHT_ALIGNMENT = 4096;
@@ -61,7 +62,7 @@ async function saveWeights(
       await writer.align(WEIGHT_ALIGNMENT);
       const place = { name, dtype: weight.dtype, shape: weight.shape, offset: writer.position };
       const bytes = tensorBytes(weight.dtype, weight.shape);
-      for await (const piece of weight.read()) {
+      for await (const piece of named(name, weight)) {
         options.signal?.throwIfAborted();
         await writer.write(piece);
         written += piece.byteLength;
@@ -81,6 +82,15 @@ async function saveWeights(
     throw error;
   } finally {
     releaseScratch();
+  }
+}
+
+/** What a weight holds; where it does not fit, the error says which one it was. */
+async function* named(name: string, weight: LazyTensor): AsyncIterable<Uint8Array> {
+  try {
+    yield* weight.read();
+  } catch (error) {
+    throw error instanceof UnfitWeightError ? error.of(name) : error;
   }
 }
 

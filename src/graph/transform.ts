@@ -1,15 +1,19 @@
 /** Tensors made from tensors without reading them yet: casts, transposes, stacks and merges, each piece by piece where it can. */
 
 import { RecgemmaError } from '../errors.js';
+import { ByteReader } from './byte-reader.js';
 import { pieceCast } from './cast.js';
 import { type DType, elementCount, itemBytes, type Shape, tensorBytes } from './dtype.js';
 import type { LazyTensor } from './lazy-tensor.js';
 import { borrow, giveBack } from './scratch.js';
+import { transposeBand } from './transpose.js';
 
 /** Output is made in pieces of about this many bytes: large enough for fast system calls, small enough for the caches. */
 const PIECE_BYTES = 4 << 20;
 
-/** The same elements as another floating dtype; widening is exact, and narrowing is not offered. */
+/**
+ * The same elements as float32, or as the nearest float16. A finite element beyond float16 makes reading throw an InputError.
+ */
 export function castTensor(tensor: LazyTensor, dtype: DType): LazyTensor {
   if (tensor.dtype === dtype) return tensor;
   const convert = pieceCast(tensor.dtype, dtype);
@@ -31,13 +35,18 @@ export function reshapeTensor(tensor: LazyTensor, shape: Shape): LazyTensor {
   return { dtype: tensor.dtype, shape, read: () => tensor.read() };
 }
 
-/** Swaps the first two axes: `[a, b, …]` to `[b, a, …]`. Holds the whole tensor, in its own dtype, while it is read. */
+/**
+ * Swaps the first two axes: `[a, b, …]` to `[b, a, …]`; done twice, it gives the tensor itself back. Holds the whole tensor, in its
+ * own dtype, while it is read.
+ */
 export function swapAxes(tensor: LazyTensor): LazyTensor {
+  if (tensor.transposed) return tensor.transposed;
   const [a = 1, b = 1, ...rest] = tensor.shape;
   const inner = elementCount(rest) * itemBytes(tensor.dtype);
   return {
     dtype: tensor.dtype,
     shape: [b, a, ...rest],
+    transposed: tensor,
     async *read() {
       const source = borrow(a * b * inner);
       const step = Math.max(1, Math.floor(PIECE_BYTES / (a * inner)));
@@ -64,14 +73,17 @@ export function stackTensors(tensors: readonly LazyTensor[]): LazyTensor {
   return {
     dtype: parts[0].dtype,
     shape: [parts.length, ...parts[0].shape],
+    parts,
     async *read() {
       for (const tensor of parts) yield* tensor.read();
     },
   };
 }
 
-/** Element `index` of the first axis: `[a, …]` to `[…]`. */
+/** Element `index` of the first axis: `[a, …]` to `[…]`. Of a stack it is the part itself; else what lies before is read too. */
 export function takeFirst(tensor: LazyTensor, index: number): LazyTensor {
+  const stacked = tensor.parts?.[index];
+  if (stacked) return stacked;
   const shape = tensor.shape.slice(1);
   const bytes = tensorBytes(tensor.dtype, shape);
   return {
@@ -89,6 +101,19 @@ export function takeFirst(tensor: LazyTensor, index: number): LazyTensor {
   };
 }
 
+/** Matrices of equally many columns, one below the other: `[a, …]` and `[b, …]` to `[a + b, …]`. */
+function mergeRows(tensors: readonly LazyTensor[]): LazyTensor {
+  const parts = alike(tensors);
+  const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  return {
+    dtype: parts[0].dtype,
+    shape: [rows, ...parts[0].shape.slice(1)],
+    async *read() {
+      for (const tensor of parts) yield* tensor.read();
+    },
+  };
+}
+
 /** Tensors that differ only in their last axis, side by side: `[…, a]` and `[…, b]` to `[…, a + b]`. */
 export function mergeColumns(tensors: readonly LazyTensor[]): LazyTensor {
   const parts = alike(tensors);
@@ -98,9 +123,11 @@ export function mergeColumns(tensors: readonly LazyTensor[]): LazyTensor {
   const width = columns.reduce((sum, count) => sum + count, 0);
   const rows = elementCount(first.shape.slice(0, -1));
   const size = itemBytes(first.dtype);
+  const transposed = parts.flatMap((tensor) => (tensor.shape.length === 2 && tensor.transposed) || []);
   return {
     dtype: first.dtype,
     shape: [...first.shape.slice(0, -1), width],
+    ...(transposed.length === parts.length && { transposed: mergeRows(transposed) }),
     async *read() {
       const readers = parts.map((tensor) => new ByteReader(tensor.read()));
       const step = Math.max(1, Math.floor(PIECE_BYTES / (width * size)));
@@ -160,103 +187,4 @@ function alike(tensors: readonly LazyTensor[]): [LazyTensor, ...LazyTensor[]] {
   if (!first) throw new RecgemmaError('failed', 'nothing to put together');
   if (rest.every((tensor) => tensor.dtype === first.dtype)) return [first, ...rest];
   return [castTensor(first, 'float32'), ...rest.map((tensor) => castTensor(tensor, 'float32'))];
-}
-
-interface Band {
-  /** Rows and columns of the source, and bytes of one of its elements (or runs of elements). */
-  readonly rows: number;
-  readonly columns: number;
-  readonly itemBytes: number;
-  /** First source column of the band, and how many. */
-  readonly start: number;
-  readonly count: number;
-}
-
-/** Writes columns `start … start + count` of the source as rows of the target. */
-function transposeBand(source: Uint8Array, target: Uint8Array, band: Band): void {
-  if (band.itemBytes === 2) {
-    transposeItems(as(Uint16Array, source), as(Uint16Array, target), band);
-  } else if (band.itemBytes === 4) {
-    transposeItems(as(Uint32Array, source), as(Uint32Array, target), band);
-  } else {
-    const { rows, columns, itemBytes: size, start, count } = band;
-    for (let c = 0; c < count; c++) {
-      for (let r = 0; r < rows; r++) {
-        const from = (r * columns + start + c) * size;
-        target.set(source.subarray(from, from + size), (c * rows + r) * size);
-      }
-    }
-  }
-}
-
-/** The bytes as items of another size, in place. */
-function as<A>(type: new (buffer: ArrayBufferLike, offset: number) => A, bytes: Uint8Array): A {
-  return new type(bytes.buffer, bytes.byteOffset);
-}
-
-/** Rows that are transposed together: a tile of 32 x 32 four-byte items and its transpose fit in the first-level cache. */
-const TILE = 32;
-
-function transposeItems<A extends Uint16Array | Uint32Array>(source: A, target: A, band: Band): void {
-  const { rows, columns, start, count } = band;
-  for (let r0 = 0; r0 < rows; r0 += TILE) {
-    const r1 = Math.min(r0 + TILE, rows);
-    for (let c0 = 0; c0 < count; c0 += TILE) {
-      const c1 = Math.min(c0 + TILE, count);
-      for (let c = c0; c < c1; c++) {
-        let to = c * rows + r0;
-        let from = r0 * columns + start + c;
-        for (let r = r0; r < r1; r++, from += columns) target[to++] = source[from]!;
-      }
-    }
-  }
-}
-
-/** Takes bytes out of a stream of pieces in runs of any length. */
-class ByteReader {
-  readonly #pieces: AsyncIterator<Uint8Array>;
-  #piece: Uint8Array = new Uint8Array(0);
-  #at = 0;
-
-  constructor(pieces: AsyncIterable<Uint8Array>) {
-    this.#pieces = pieces[Symbol.asyncIterator]();
-  }
-
-  /** Copies `runs` runs of `runBytes` each from the stream to `target`, `strideBytes` apart, from `offset` on. */
-  async scatter(
-    target: Uint8Array,
-    layout: { offset: number; runBytes: number; strideBytes: number; runs: number },
-  ): Promise<void> {
-    for (let run = 0; run < layout.runs; run++) {
-      let to = layout.offset + run * layout.strideBytes;
-      const end = to + layout.runBytes;
-      while (to < end) {
-        if (this.#at === this.#piece.byteLength) await this.#next();
-        const count = Math.min(end - to, this.#piece.byteLength - this.#at);
-        target.set(this.#piece.subarray(this.#at, this.#at + count), to);
-        this.#at += count;
-        to += count;
-      }
-    }
-  }
-
-  /** Reads on to the end, where readers make their last checks; throws where bytes are left. */
-  async expectEnd(): Promise<void> {
-    const { done } = await this.#pieces.next();
-    if (!done || this.#at < this.#piece.byteLength) {
-      throw new RecgemmaError('failed', 'a tensor has more bytes than its shape');
-    }
-  }
-
-  /** Lets the stream give back what it holds; harmless at its end. */
-  async close(): Promise<void> {
-    await this.#pieces.return?.();
-  }
-
-  async #next(): Promise<void> {
-    const { value, done } = await this.#pieces.next();
-    if (done) throw new RecgemmaError('failed', 'a tensor ended before its shape was filled');
-    this.#piece = value;
-    this.#at = 0;
-  }
 }

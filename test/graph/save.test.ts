@@ -9,7 +9,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Graph } from '../../src/graph/graph.js';
 import { dataFileBytes, MODEL_DATA_FILE, MODEL_FILE, saveModel } from '../../src/graph/save.js';
 import { Scope } from '../../src/graph/scope.js';
-import { memoryTensor } from '../../src/graph/transform.js';
+import { castTensor, memoryTensor } from '../../src/graph/transform.js';
 import { WeightStore } from '../../src/graph/weight-store.js';
 import { temporaryFolder } from '../support/goldens.js';
 
@@ -76,6 +76,18 @@ describe('a saved model', () => {
       const saving = saveModel(productGraph(bytes), await temporaryFolder(), OPTIONS);
       await assert.rejects(saving, { message: `weight "b" gave ${bytes} of 24 bytes` });
     }
+  });
+
+  it('is refused, by the weight’s name, where a value does not fit', async () => {
+    const graph = new Graph('narrow');
+    const wide = memoryTensor('float32', [2], new Uint8Array(Float32Array.of(1, 1e6).buffer));
+    graph.weight('blocks.0.scale', castTensor(wide, 'float16'));
+    await assert.rejects(saveModel(graph, await temporaryFolder(), OPTIONS), {
+      code: 'input',
+      message: 'The weight "blocks.0.scale" holds 1000000; float16 ends at 65504.',
+      hint: 'Convert it with another --precision.',
+      details: { value: 1e6, weight: 'blocks.0.scale' },
+    });
   });
 
   it('ends with the reason of the signal', async () => {

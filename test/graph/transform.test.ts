@@ -12,6 +12,7 @@ import {
   reshapeTensor,
   stackTensors,
   swapAxes,
+  takeFirst,
 } from '../../src/graph/transform.js';
 
 /** A tensor of distinct bytes whose pieces take `pieceElements` each; as readers may, it reuses one buffer for all pieces. */
@@ -161,6 +162,59 @@ describe('stacking and merging', () => {
     assert.throws(() => stackTensors([]), /nothing to put together/);
     assert.throws(() => mergeColumns([]), /nothing to put together/);
   });
+});
+
+describe('what lies the other way in the checkpoint', () => {
+  const stored = [1, 2].map((seed) => tensorOf('bfloat16', [3 + seed, 5], 7, seed));
+  const columns = stored.map(swapAxes);
+
+  it('is the tensor itself when swapped twice', () => {
+    assert.equal(swapAxes(columns[0]!), stored[0]);
+    assert.equal(columns[0]!.transposed, stored[0]);
+  });
+
+  it('is read row by row when merged columns are swapped', async () => {
+    const merged = mergeColumns(columns);
+    assert.deepEqual(merged.shape, [5, 9]);
+    const rows = swapAxes(merged);
+    assert.equal(rows, merged.transposed);
+    assert.deepEqual(rows.shape, [9, 5]);
+    const bytes = [elementBytes('bfloat16', [4, 5], 1), elementBytes('bfloat16', [5, 5], 2)];
+    assertBytes(await collect(rows), Buffer.concat(bytes), 'the rows');
+    const expected = gatherRows(5, 9, (r, c) =>
+      c < 4 ? at(bytes[0]!, c * 5 + r, 2) : at(bytes[1]!, (c - 4) * 5 + r, 2),
+    );
+    assertBytes(await collect(merged), expected, 'the merge');
+  });
+
+  it('is not known of a merge with what lies the right way', () => {
+    const merged = mergeColumns([columns[0]!, tensorOf('bfloat16', [5, 2])]);
+    assert.equal(merged.transposed, undefined);
+    assert.deepEqual(swapAxes(merged).shape, [6, 5]);
+  });
+});
+
+describe('one element of the first axis', () => {
+  it('of a stack is the part itself', () => {
+    const parts = [1, 2].map((seed) => tensorOf('float32', [2, 3], 7, seed));
+    const stacked = stackTensors(parts);
+    assert.deepEqual(
+      [0, 1].map((index) => takeFirst(stacked, index)),
+      parts,
+    );
+  });
+
+  for (const pieces of [1, 6, 7, 1000]) {
+    it(`of a tensor that comes in pieces of ${pieces} is read out of it`, async () => {
+      const whole = tensorOf('bfloat16', [3, 2, 5], pieces);
+      const bytes = elementBytes('bfloat16', [3, 2, 5], 1);
+      for (const index of [0, 1, 2]) {
+        const element = takeFirst(whole, index);
+        assert.deepEqual([element.dtype, element.shape], ['bfloat16', [2, 5]]);
+        assertBytes(await collect(element), bytes.subarray(20 * index, 20 * index + 20), `element ${index}`);
+      }
+    });
+  }
 });
 
 describe('two reads at once', () => {
