@@ -197,6 +197,26 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
     await refused(3, /hint: .* write hf:google\/recurrentgemma-2b\.\n/, 'google/recurrentgemma-2b');
   });
 
+  it('makes a model of random weights without a checkpoint, which takes and gives ids', async () => {
+    const out = join(await temporaryFolder(), 'model');
+    const random = ['convert', '--preset', 'griffin-tiny', '--random-weights', '5', '--out', out];
+    const { status, stdout, stderr } = await recgemma(random);
+    assert.deepEqual([status, stdout.split(':')[0]], [0, `Wrote ${out}`]);
+    assert.match(stderr, /There is no tokenizer: the model folder takes and gives token ids only/);
+    assert.equal((await manifestOf(out)).source.format, 'random');
+    const sampled = await recgemma(['sample', '-m', out, '-q', '--prompt-ids', '2,3', '-n', '4', '-t', '0']);
+    assert.match(sampled.stdout, /^(\d+ ){3}\d+\n$/);
+  });
+
+  it('takes either a checkpoint or random weights, and these need a preset and a seed', async () => {
+    const random = ['--preset', 'griffin-tiny', '--random-weights'];
+    await refused(2, /^error: Missing argument: CHECKPOINT\.\nhint: .*--random-weights/);
+    await refused(2, /^error: CHECKPOINT and --random-weights cannot go together\./, RG_TINY, ...random, '1');
+    await refused(2, /^error: Random weights need --preset/, '--random-weights', '1');
+    await refused(2, /^error: --random-weights must be a whole number from 0 to/, ...random, '1.5');
+    await refused(2, /^error: There is no preset "gemma"/, '--preset', 'gemma', '--random-weights', '1');
+  });
+
   it('refuses a preset that the shapes contradict, naming both values', async () => {
     await refused(
       3,
