@@ -1,6 +1,7 @@
 /** The library's public face. Index files only re-export. */
 
 export { type AtomicWriter, atomicWriter } from './atomic-writer.js';
+export { measureBandwidth } from './bench/bandwidth.js';
 export type { Checkpoint, CheckpointFormat } from './checkpoint/checkpoint.js';
 export { openCheckpoint } from './checkpoint/open.js';
 export { type ConvertOptions, type ConvertReport, convert } from './convert/convert.js';

@@ -25,6 +25,7 @@ const VALUES = [
   'listDevices',
   'loadChatTemplate',
   'loadState',
+  'measureBandwidth',
   'openCheckpoint',
   'openModel',
   'openTokenizer',

@@ -47,8 +47,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   inspect: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
   verify: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
+  bench: [],
   index: [
     'atomic-writer',
+    'bench',
     'checkpoint',
     'convert',
     'graph',
