@@ -120,7 +120,7 @@ function isStateTensor(value: unknown): boolean {
     typeof value.input === 'string' &&
     typeof value.output === 'string' &&
     (value.kind === 'carried' || value.kind === 'ring') &&
-    value.dtype === 'float32' &&
+    ['float32', 'uint8', 'int8'].includes(String(value.dtype)) &&
     Array.isArray(value.shape) &&
     value.shape.length > 0 &&
     value.shape.every((size) => Number.isSafeInteger(size) && size > 0)

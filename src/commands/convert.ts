@@ -33,6 +33,12 @@ export default class Convert extends BaseCommand<typeof Convert> {
       default: '128' as const,
       summary: 'Weights that share a scale, in int4; fewer are more exact.',
     })(),
+    'kv-cache': Flags.option({
+      options: ['float32', 'int8'] as const,
+      default: 'float32' as const,
+      summary:
+        'How keys and values are kept: int8 takes a quarter of the memory, and is faster in large batches.',
+    })(),
     device: Flags.option({
       options: ['cpu'] as const,
       default: 'cpu' as const,
@@ -80,6 +86,7 @@ export default class Convert extends BaseCommand<typeof Convert> {
       tokenizer,
       logits,
       precision: this.flags.precision,
+      keyValues: this.flags['kv-cache'],
       blockSize: Number(this.flags['block-size']),
       force,
       dryRun: this.flags['dry-run'],

@@ -11,6 +11,7 @@ import { WeightStore } from '../graph/weight-store.js';
 import type { HubReference } from '../hub/reference.js';
 import { type FileRecord, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, type Manifest } from '../manifest.js';
 import type { PreparedModel } from '../models/family.js';
+import type { KeyValuePrecision } from '../models/layers/key-values.js';
 import type { LogitsForm } from '../models/logits-form.js';
 import { matricesOf } from '../models/matrices/choose.js';
 import type { MatrixRecord } from '../models/matrices/record.js';
@@ -34,6 +35,8 @@ export interface ConvertOptions extends ModelOptions {
   readonly logits?: LogitsForm | undefined;
   /** How the matrices are stored; default fp32. */
   readonly precision?: Precision | undefined;
+  /** How rings of keys and values are stored; default float32. */
+  readonly keyValues?: KeyValuePrecision | undefined;
   /** Weights that share a scale, in int4; default 128. */
   readonly blockSize?: number | undefined;
   /** Replace the model folder that is already there. */
@@ -86,7 +89,8 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       onMatrix: (record) => quantized.push(record),
     });
     const graph = new Graph(model.family);
-    model.build(new Scope(graph, weights, matrices), options.logits ?? 'last');
+    const keyValues = options.keyValues ?? 'float32';
+    model.build(new Scope(graph, weights, matrices), { logits: options.logits ?? 'last', keyValues });
     weights.check(opened.name);
 
     const companions = await companionFiles(path, model, options.tokenizer);
@@ -106,7 +110,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
         0,
       ),
       weight_bytes: weightBytes,
-      state_bytes_per_sequence: stateBytes(model.state),
+      state_bytes_per_sequence: stateBytes(model.state(keyValues)),
       tokenizer: companions.tokenizer,
       notes: [...model.notes, ...companions.notes],
       warnings: companions.warnings,
@@ -188,7 +192,9 @@ async function writeFolder(
       logits: options.logits ?? 'last',
       parameters: countParameters(model),
       vocab_size: model.vocabSize,
-      state: model.state.map((tensor) => ({ ...tensor, bytes_per_sequence: stateBytes([tensor]) })),
+      state: model
+        .state(options.keyValues ?? 'float32')
+        .map((tensor) => ({ ...tensor, bytes_per_sequence: stateBytes([tensor]) })),
       files,
     };
     // The manifest comes last: it names every other file.

@@ -164,7 +164,7 @@ export function memoryTensor(dtype: DType, shape: Shape, bytes: Uint8Array): Laz
 }
 
 /** All bytes of a tensor in one array. */
-export async function collect(tensor: LazyTensor): Promise<Uint8Array> {
+export async function collect(tensor: LazyTensor): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(tensorBytes(tensor.dtype, tensor.shape));
   await fill(bytes, tensor);
   return bytes;

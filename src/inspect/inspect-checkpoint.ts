@@ -21,6 +21,7 @@ export async function inspectCheckpoint(path: string, request: InspectRequest): 
     const { opened, problem } = await tryModel(path, request);
     const recognised = opened ? undefined : recognise(checkpoint.tensors.keys());
     const model = opened?.model;
+    const state = model?.state('float32');
     const tokenizer = await summariseTokenizer((await findTokenizer(path)).files).catch(toProblem);
     const tensors = listTensors(checkpoint.tensors);
     return {
@@ -37,7 +38,7 @@ export async function inspectCheckpoint(path: string, request: InspectRequest): 
       weights: summariseWeights(tensors),
       tokenizer: tokenizer instanceof RecgemmaError ? null : tokenizer,
       files: await listFiles(path, checkpoint.files),
-      state: model ? { tensors: model.state, ...stateSizes(model.state, model.config, request) } : null,
+      state: state && model ? { tensors: state, ...stateSizes(state, model.config, request) } : null,
       ...(request.tensors && { tensors: inNaturalOrder(tensors) }),
       notes: model?.notes ?? [],
       warnings: [problem, tokenizer].flatMap((each) =>

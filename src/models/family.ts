@@ -4,6 +4,7 @@ import type { Shape } from '../graph/dtype.js';
 import type { LazyTensor } from '../graph/lazy-tensor.js';
 import type { Scope } from '../graph/scope.js';
 import type { Distribution } from './initial-weights.js';
+import type { KeyValuePrecision } from './layers/key-values.js';
 import type { LogitsForm } from './logits-form.js';
 import type { SourceLayout } from './source-layout.js';
 import type { StateTensor } from './state-tensor.js';
@@ -22,6 +23,12 @@ export interface ConfigInputs {
   readonly attentionWindow?: number | undefined;
 }
 
+/** What the user chooses of a graph besides its precision. */
+export interface BuildOptions {
+  readonly logits: LogitsForm;
+  readonly keyValues: KeyValuePrecision;
+}
+
 /** A model of which everything but the weights' bytes is known. */
 export interface PreparedModel {
   readonly family: string;
@@ -30,7 +37,8 @@ export interface PreparedModel {
   /** Hugging Face's `config.json`, so that other tools know the model. */
   readonly huggingFaceConfig: Readonly<Record<string, unknown>>;
   readonly vocabSize: number;
-  readonly state: readonly StateTensor[];
+  /** The state that one sequence carries. */
+  state(keyValues: KeyValuePrecision): readonly StateTensor[];
   /** What the user should know of how the config came about. */
   readonly notes: readonly string[];
   /** The weights under the names that {@link PreparedModel.build} asks for. */
@@ -40,7 +48,7 @@ export interface PreparedModel {
   /** Stored copies that must equal the weight at `path`, because the model has only one. */
   readonly tied: readonly { readonly name: string; readonly tensor: LazyTensor; readonly path: string }[];
   /** Builds the model into the scope's graph. */
-  build(m: Scope, logits: LogitsForm): void;
+  build(m: Scope, options: BuildOptions): void;
 }
 
 /** A model that has no weights yet. */

@@ -9,6 +9,9 @@ export type StateKind =
   /** The output holds new rows only; the row of position p goes into slot `p mod window` of the input. */
   | 'ring';
 
+/** What state is stored in: float32, or eight bits with scales. */
+export type StateDType = 'float32' | 'uint8' | 'int8';
+
 /** One state tensor of a model. All zeros is the valid empty state. */
 export interface StateTensor {
   /** The graph input's name, `past_key_values.{layer}.…`. */
@@ -16,7 +19,7 @@ export interface StateTensor {
   /** The graph output's name, `present.{layer}.…`. */
   readonly output: string;
   readonly kind: StateKind;
-  readonly dtype: 'float32';
+  readonly dtype: StateDType;
   /** Axes of one sequence, without `batch`; of a ring the first is the window. */
   readonly shape: readonly number[];
   /** Names of those axes, for people. */

@@ -1,7 +1,8 @@
 /** The state of a batch of sequences, one row each: recurrent and convolution state, and rings of keys and values. */
 
 import { elementCount } from '../graph/dtype.js';
-import type { StateTensor } from '../models/state-tensor.js';
+import type { StateDType, StateTensor } from '../models/state-tensor.js';
+import { STATE_ARRAYS, type StateArray } from './state-arrays.js';
 
 /** Ring slots that are allocated at first; they double until the window is reached, so that short contexts stay small. */
 const FIRST_SLOTS = 64;
@@ -11,7 +12,15 @@ export interface RowState {
   /** Tokens that the state has seen. */
   readonly numTokens: number;
   /** By graph input name; a ring holds only its used slots, `[min(numTokens, window), …]`. */
-  readonly tensors: ReadonlyMap<string, Float32Array>;
+  readonly tensors: ReadonlyMap<string, StateArray>;
+}
+
+/** One state input of the graph. */
+export interface StateInput {
+  readonly name: string;
+  readonly dtype: StateDType;
+  readonly data: StateArray;
+  readonly dims: readonly number[];
 }
 
 /** All rows of one state tensor. */
@@ -20,7 +29,7 @@ interface Rows {
   /** Elements of one row of a carried tensor, or of one slot of a ring. */
   readonly unit: number;
   /** `[rows, …]`, or `[rows, slots, …]` for a ring. */
-  data: Float32Array;
+  data: StateArray;
 }
 
 /** State for a growing number of rows. Zeros are the empty state, so a cleared row is a new sequence. */
@@ -41,7 +50,7 @@ export class BatchState {
     this.#tensors = tensors.map((tensor) => ({
       tensor,
       unit: elementCount(tensor.kind === 'ring' ? tensor.shape.slice(1) : tensor.shape),
-      data: new Float32Array(0),
+      data: zeros(tensor, 0),
     }));
   }
 
@@ -64,7 +73,7 @@ export class BatchState {
     if (wanted <= this.#capacity) return;
     const rows = Math.max(wanted, this.#capacity === 0 ? this.#expectedRows : 2 * this.#capacity);
     for (const each of this.#tensors) {
-      const grown = new Float32Array(rows * this.#rowLength(each));
+      const grown = zeros(each.tensor, rows * this.#rowLength(each));
       grown.set(each.data);
       each.data = grown;
     }
@@ -87,7 +96,7 @@ export class BatchState {
   /** A copy of one row. */
   export(row: number): RowState {
     const numTokens = this.numTokens(row);
-    const tensors = this.#tensors.map((each): [string, Float32Array] => {
+    const tensors = this.#tensors.map((each): [string, StateArray] => {
       const used =
         each.tensor.kind === 'ring' ? Math.min(numTokens, each.tensor.shape[0]!) * each.unit : each.unit;
       return [each.tensor.input, this.#row(each, row).slice(0, used)];
@@ -110,20 +119,19 @@ export class BatchState {
    * The graph's state inputs for `count` rows from `first` on, without copying where that is possible. A ring is fed as short
    * as it may be: a single row's used slots, or one empty slot where nothing is used.
    */
-  inputs(first: number, count: number): { name: string; data: Float32Array; dims: number[] }[] {
+  inputs(first: number, count: number): StateInput[] {
     const longest = Math.max(0, ...Array.from({ length: count }, (_, i) => this.numTokens(first + i)));
     const used = Math.max(1, Math.min(longest, this.#slots));
     return this.#tensors.map((each) => {
       const { tensor, unit } = each;
       const length = this.#rowLength(each);
       const all = each.data.subarray(first * length, (first + count) * length);
-      if (tensor.kind !== 'ring') return { name: tensor.input, data: all, dims: [count, ...tensor.shape] };
+      const { input: name, dtype } = tensor;
+      if (tensor.kind !== 'ring') return { name, dtype, data: all, dims: [count, ...tensor.shape] };
       const dims = tensor.shape.slice(1);
-      if (longest === 0)
-        return { name: tensor.input, data: new Float32Array(count * unit), dims: [count, 1, ...dims] };
-      if (count === 1)
-        return { name: tensor.input, data: all.subarray(0, used * unit), dims: [1, used, ...dims] };
-      return { name: tensor.input, data: all, dims: [count, this.#slots, ...dims] };
+      if (longest === 0) return { name, dtype, data: zeros(tensor, count * unit), dims: [count, 1, ...dims] };
+      if (count === 1) return { name, dtype, data: all.subarray(0, used * unit), dims: [1, used, ...dims] };
+      return { name, dtype, data: all, dims: [count, this.#slots, ...dims] };
     });
   }
 
@@ -135,7 +143,7 @@ export class BatchState {
     first: number,
     lengths: readonly number[],
     time: number,
-    output: (name: string) => Float32Array,
+    output: (name: string) => StateArray,
   ): void {
     const longest = Math.max(...lengths.map((length, i) => this.numTokens(first + i) + length));
     this.#growSlots(longest);
@@ -149,7 +157,7 @@ export class BatchState {
       this.#numTokens[first + i] = this.numTokens(first + i) + length;
   }
 
-  #writeRing(each: Rows, row: number, fresh: Float32Array, firstFresh: number, length: number): void {
+  #writeRing(each: Rows, row: number, fresh: StateArray, firstFresh: number, length: number): void {
     const { unit } = each;
     const window = each.tensor.shape[0]!;
     const target = this.#row(each, row);
@@ -169,7 +177,7 @@ export class BatchState {
     slots = Math.min(slots, this.#window);
     for (const each of this.#tensors) {
       if (each.tensor.kind !== 'ring') continue;
-      const grown = new Float32Array(this.#capacity * slots * each.unit);
+      const grown = zeros(each.tensor, this.#capacity * slots * each.unit);
       for (let row = 0; row < this.#capacity; row++) grown.set(this.#row(each, row), row * slots * each.unit);
       each.data = grown;
     }
@@ -180,8 +188,12 @@ export class BatchState {
     return tensor.kind === 'ring' ? this.#slots * unit : unit;
   }
 
-  #row(each: Rows, row: number): Float32Array {
+  #row(each: Rows, row: number): StateArray {
     const length = this.#rowLength(each);
     return each.data.subarray(row * length, (row + 1) * length);
   }
+}
+
+function zeros({ dtype }: StateTensor, length: number): StateArray {
+  return new STATE_ARRAYS[dtype](length);
 }

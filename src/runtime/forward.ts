@@ -3,6 +3,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { RecgemmaError } from '../errors.js';
 import type { BatchState } from './batch-state.js';
+import type { StateArray } from './state-arrays.js';
 
 /** A hidden row whose logits are wanted. */
 export interface AskedRow {
@@ -88,8 +89,9 @@ export async function forward(
     ),
     k: int64([request.candidates], [1]),
   };
-  for (const { name, data, dims } of state.inputs(firstRow, batch))
-    feeds[name] = new ort('float32', data, dims);
+  for (const { name, dtype, data, dims } of state.inputs(firstRow, batch)) {
+    feeds[name] = new ort(dtype, data, dims);
+  }
 
   const wanted = session.outputNames.filter((name) => name.startsWith('present.'));
   if (asked.length > 0) wanted.push('top_logits', 'top_ids', 'target_logit', 'log_sum_exp');
@@ -97,7 +99,7 @@ export async function forward(
   const outputs = await session.run(feeds, wanted);
   const floats = (name: string) => outputs[name]!.data as Float32Array;
 
-  state.update(firstRow, lengths, time, floats);
+  state.update(firstRow, lengths, time, (name) => outputs[name]!.data as StateArray);
   if (asked.length === 0) return NOTHING_ASKED;
   return {
     topLogits: floats('top_logits'),

@@ -9,6 +9,7 @@ import type { ModelFolder } from '../manifest.js';
 import type { StateTensor } from '../models/state-tensor.js';
 import { type TokenId, tokenId } from '../tokenizer/tokenizer.js';
 import type { RowState } from './batch-state.js';
+import { STATE_ARRAYS, type StateArray } from './state-arrays.js';
 
 /** A sequence that can go on. */
 export interface SavedState {
@@ -59,7 +60,7 @@ export async function loadState(path: string, model: ModelFolder): Promise<Saved
     }
     const numTokens = readCount(path, file.metadata.get(METADATA.tokens));
     const pendingIds = readIds(path, file.metadata.get(METADATA.pending), model.manifest.vocab_size);
-    const tensors = new Map<string, Float32Array>();
+    const tensors = new Map<string, StateArray>();
     for (const tensor of model.manifest.state) {
       const stored = file.tensors.get(tensor.input);
       const shape = usedShape(tensor, numTokens);
@@ -68,8 +69,8 @@ export async function loadState(path: string, model: ModelFolder): Promise<Saved
           `${path}: "${tensor.input}" is not a ${tensor.dtype} tensor of shape [${shape.join(', ')}].`,
         );
       }
-      const bytes = await collect(stored);
-      tensors.set(tensor.input, new Float32Array(bytes.buffer, bytes.byteOffset, elementCount(shape)));
+      const { buffer, byteOffset } = await collect(stored);
+      tensors.set(tensor.input, new STATE_ARRAYS[tensor.dtype](buffer, byteOffset, elementCount(shape)));
     }
     return { row: { numTokens, tensors }, pendingIds };
   } finally {

@@ -38,12 +38,12 @@ function prepareGriffin(
     config: publishedConfig(config),
     huggingFaceConfig: huggingFaceConfig(config),
     vocabSize: config.vocabSize,
-    state: griffinState(config),
+    state: (keyValues) => griffinState(config, keyValues),
     notes,
     tensors,
     sourceName,
     tied,
-    build: (m, logits) => buildGriffin(m, config, logits),
+    build: (m, options) => buildGriffin(m, config, options),
   };
 }
 
@@ -52,7 +52,10 @@ function untrainedGriffin(inputs: ConfigInputs): UntrainedModel {
   const vocabulary = { label: 'the presets', values: { vocabSize: PRESET_VOCABULARY } };
   const sources = given.some(({ values }) => values.vocabSize) ? given : [...given, vocabulary];
   const { config } = resolveGriffinConfig(sources, inputs.attentionWindow);
-  return { build: (m) => buildGriffin(m, config, 'last'), initial: initialGriffin };
+  return {
+    build: (m) => buildGriffin(m, config, { logits: 'last', keyValues: 'float32' }),
+    initial: initialGriffin,
+  };
 }
 
 /** What is known besides the tensors. */

@@ -2,12 +2,13 @@
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
+import type { BuildOptions } from '../family.js';
 import { embed, roundToBfloat16 } from '../layers/embedding.js';
 import { gatedMlp } from '../layers/gated-mlp.js';
 import { outputHead } from '../layers/head.js';
+import { KEY_VALUE_FORMS, type KeyValuePrecision } from '../layers/key-values.js';
 import { declareState } from '../layers/model-state.js';
 import { sequenceInputs } from '../layers/sequence.js';
-import type { LogitsForm } from '../logits-form.js';
 import { type StateTensor, stateNames } from '../state-tensor.js';
 import { type GriffinConfig, headDim } from './config.js';
 import { CONV_WIDTH } from './conv1d.js';
@@ -18,13 +19,13 @@ import { recurrenceSteps } from './rg-lru.js';
 const NORM_EPSILON = 1e-6;
 
 /** Builds the whole model into the scope's graph: token inputs, state in and out, and the head's outputs. */
-export function buildGriffin(m: Scope, config: GriffinConfig, logits: LogitsForm): void {
+export function buildGriffin(m: Scope, config: GriffinConfig, { logits, keyValues }: BuildOptions): void {
   const { width, vocabSize, blockTypes } = config;
   const sequence = sequenceInputs(m);
-  const state = declareState(m.graph, griffinState(config));
+  const state = declareState(m.graph, griffinState(config, keyValues));
   const steps = blockTypes.includes('recurrent') ? recurrenceSteps(m.at('steps'), sequence) : undefined;
   const context = blockTypes.includes('attention')
-    ? attentionContext(m.at('window'), config, sequence)
+    ? attentionContext(m.at('window'), config, sequence, keyValues)
     : undefined;
 
   const embedder = m.at('embedder');
@@ -62,8 +63,8 @@ function rmsNorm(m: Scope, name: string, x: Value, width: number): Value {
   return inner.rmsNorm(x, inner.add(inner.weight('scale', [width]), 1), NORM_EPSILON);
 }
 
-/** The state that one sequence carries: two tensors a layer. */
-export function griffinState(config: GriffinConfig): StateTensor[] {
+/** The state that one sequence carries. */
+export function griffinState(config: GriffinConfig, keyValues: KeyValuePrecision): StateTensor[] {
   const { lruWidth, attentionWindowSize } = config;
   return config.blockTypes.flatMap((type, layer): StateTensor[] => {
     if (type === 'recurrent') {
@@ -78,15 +79,6 @@ export function griffinState(config: GriffinConfig): StateTensor[] {
         },
       ];
     }
-    const ring = {
-      kind: 'ring',
-      dtype: 'float32',
-      shape: [attentionWindowSize, 1, headDim(config)],
-      axes: ['window', 'kv_heads', 'head_dim'],
-    } as const;
-    return [
-      { ...stateNames(layer, 'key'), ...ring },
-      { ...stateNames(layer, 'value'), ...ring },
-    ];
+    return KEY_VALUE_FORMS[keyValues].ring(layer, attentionWindowSize, headDim(config));
   });
 }

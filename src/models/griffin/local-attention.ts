@@ -2,6 +2,7 @@
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
+import { KEY_VALUE_FORMS, type KeyValuePrecision } from '../layers/key-values.js';
 import { dense, linear, linearLayers } from '../layers/linear.js';
 import type { LayerState } from '../layers/model-state.js';
 import { applyRope, type RopeTable, ropeTable } from '../layers/rope.js';
@@ -13,17 +14,24 @@ export interface AttentionContext {
   readonly rope: RopeTable;
   /** 0 where a query sees a key, and so low elsewhere that its weight is exactly 0; float32 `[batch, time, 1, cached+time]`. */
   readonly mask: Value;
+  readonly keyValues: KeyValuePrecision;
 }
 
 /** DeepMind's value for a masked score (recurrentgemma/jax/modules.py); close to float32's lowest. */
 const MASKED_SCORE = -2.3819763e38;
 
 /** Works out {@link AttentionContext} once for all layers. */
-export function attentionContext(m: Scope, config: GriffinConfig, sequence: Sequence): AttentionContext {
+export function attentionContext(
+  m: Scope,
+  config: GriffinConfig,
+  sequence: Sequence,
+  keyValues: KeyValuePrecision,
+): AttentionContext {
   return {
     // Griffin rotates the first half of each head only.
     rope: ropeTable(m.at('rope'), sequence.positions, headDim(config) / 2),
     mask: windowMask(m.at('mask'), config.attentionWindowSize, sequence),
+    keyValues,
   };
 }
 
@@ -50,7 +58,7 @@ export function localAttention(
   config: GriffinConfig,
   x: Value,
   sequence: Sequence,
-  { rope, mask }: AttentionContext,
+  { rope, mask, keyValues }: AttentionContext,
   state: LayerState,
 ): Value {
   const { width, numHeads } = config;
@@ -63,39 +71,13 @@ export function localAttention(
   );
   const [q, k, v] = linearLayers(m.at('proj_qkv'), x, projections).map((each) => spread(m, each, sequence));
   const queries = applyRope(m, m.mul(m.reshape(q!, [batch, time, numHeads, size]), size ** -0.5), rope);
-  const newKeys = applyRope(m, m.reshape(k!, [batch, time, 1, size]), rope);
-  const newValues = m.reshape(v!, [batch, time, 1, size]);
-  const keys = exchange(m, 'key', newKeys, state);
-  const values = exchange(m, 'value', newValues, state);
-
-  // With one key head, all heads of a sequence are the rows of one product, which reads the ring once and in place.
-  const flatQueries = m.reshape(queries, [batch, rows, size]);
-  const scores = m.concat(
-    [keys.cached, keys.fresh].map((key) => m.matmul(flatQueries, m.transpose(key, [0, 2, 1]))),
-    2,
-  );
-  const masked = m.add(m.reshape(scores, [batch, time, numHeads, `cached+${time}`]), mask);
-  const weights = m.reshape(m.softmax(masked), [batch, rows, `cached+${time}`]);
-  const [cachedWeights, freshWeights] = m.split(weights, ['cached', time]);
-  const mixed = m.add(m.matmul(cachedWeights!, values.cached), m.matmul(freshWeights!, values.fresh));
+  const keys = applyRope(m, m.reshape(k!, [batch, time, 1, size]), rope);
+  const values = m.reshape(v!, [batch, time, 1, size]);
+  const inputs = { queries: m.reshape(queries, [batch, rows, size]), keys, values, mask, heads: numHeads };
+  const mixed = KEY_VALUE_FORMS[keyValues].attend(m, inputs, state);
   return linear(
     m,
     gatherTokens(m, m.reshape(mixed, [batch, time, width]), sequence),
     dense(m, 'proj_final', width, width),
   );
-}
-
-/** Takes the ring in and gives the new rows out, both `[batch, slots, 1, head_dim]`; returns them without the head axis. */
-function exchange(
-  m: Scope,
-  what: 'key' | 'value',
-  fresh: Value,
-  state: LayerState,
-): { cached: Value; fresh: Value } {
-  const [batch, time, , size] = fresh.axes as [string, string, 1, number];
-  state.after(what, fresh);
-  return {
-    cached: m.reshape(state.before(what), [batch, 'cached', size]),
-    fresh: m.reshape(fresh, [batch, time, size]),
-  };
 }

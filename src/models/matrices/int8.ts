@@ -8,36 +8,24 @@ import type { Dense, MatrixForm, Table } from '../../graph/matrix-form.js';
 import type { Scope } from '../../graph/scope.js';
 import type { Int8Form } from '../../quantize/choose.js';
 import { quantizeColumns, quantizeRows } from '../../quantize/int8.js';
+import { type RoundedRows, roundAround128, ZERO_POINT } from '../layers/rounding.js';
 import { blockMatrices } from './blocks.js';
 import type { OnMatrix } from './record.js';
 
 /** The form of each matrix by its layer's path; one that is not named has one scale a column. */
 export type Int8Plan = ReadonlyMap<string, Int8Form>;
 
-/** Rows rounded to uint8 around 128: `(values - 128) * scale`. (Signed values are 10 to 30 times slower in onnxruntime.) */
-interface QuantizedRows {
-  /** uint8 `[rows, input]`. */
-  readonly values: Value;
-  /** float32 `[rows, 1]`. */
-  readonly scale: Value;
-}
-
-const ZERO_POINT = 128;
-const LARGEST = 127;
-/** Keeps the scale of a row of zeros from being 0. */
-const TINY = 1e-30;
-
 /** The int8 form. */
 export function int8Matrices(plan: Int8Plan, onMatrix: OnMatrix): MatrixForm {
   return {
     linear(m, x, layers) {
-      const parts = new Map<number, QuantizedRows[]>();
+      const parts = new Map<number, RoundedRows[]>();
       return layers.map((layer) => {
         const form = plan.get(layer.at.path) ?? { kind: 'columns', groups: 1 };
         if (form.kind === 'blocks') {
           return blockMatrices({ bits: 8, blockSize: form.blockSize }, onMatrix).linear(m, x, [layer])[0]!;
         }
-        const rows = parts.get(form.groups) ?? quantizeParts(m, x, form.groups);
+        const rows = parts.get(form.groups) ?? roundParts(m, x, form.groups);
         parts.set(form.groups, rows);
         return multiply(rows, layer, onMatrix);
       });
@@ -54,30 +42,20 @@ export function int8Matrices(plan: Int8Plan, onMatrix: OnMatrix): MatrixForm {
           const scale = m.unsqueeze(m.gather(scales, ids), ids.axes.length);
           return m.mul(m.cast(m.gather(values, ids), 'float32'), scale);
         },
-        product: (x) => product(m, quantizeRow(m, x), m.transpose(values, [1, 0]), scales),
+        product: (x) => product(m, roundAround128(m, x), m.transpose(values, [1, 0]), scales),
       };
     },
   };
 }
 
 /** Cuts `x` `[rows, input]` into equal parts along its input, each rounded with scales of its own. */
-function quantizeParts(m: Scope, x: Value, count: number): QuantizedRows[] {
+function roundParts(m: Scope, x: Value, count: number): RoundedRows[] {
   const size = (x.axes[1] as number) / count;
   const parts = count === 1 ? [x] : m.split(x, new Array<number>(count).fill(size));
-  return parts.map((part) => quantizeRow(m, part));
+  return parts.map((part) => roundAround128(m, part));
 }
 
-function quantizeRow(m: Scope, x: Value): QuantizedRows {
-  const rows = x.axes[0]!;
-  const scale = m.mul(m.max(m.maxLast(m.abs(x)), TINY), 1 / LARGEST);
-  const zeroPoint = m.expand(m.graph.constant('uint8', [1], [ZERO_POINT]), [rows]);
-  const values = m.operator('QuantizeLinear', [x, m.squeezeLast(scale), zeroPoint], 'uint8', x.axes, {
-    axis: 0,
-  });
-  return { values, scale };
-}
-
-function multiply(parts: readonly QuantizedRows[], { at, kernel, bias }: Dense, onMatrix: OnMatrix): Value {
+function multiply(parts: readonly RoundedRows[], { at, kernel, bias }: Dense, onMatrix: OnMatrix): Value {
   const quantized = quantizeColumns(kernel, parts.length);
   onMatrix({ path: at.path, form: { kind: 'columns', groups: parts.length }, error: quantized.error });
   const products = quantized.groups.map(({ values, scales }, i) => {
@@ -89,15 +67,13 @@ function multiply(parts: readonly QuantizedRows[], { at, kernel, bias }: Dense, 
   return bias ? at.add(sum, at.initializer('bias', bias)) : sum;
 }
 
-/** `x weights` for int8 `weights` `[input, output]` with `scales` `[output]`: float32 `[rows, output]`. */
-function product(m: Scope, { values, scale }: QuantizedRows, weights: Value, scales: Value): Value {
-  const axes = [values.axes[0]!, weights.axes[1]!];
-  const zeroPoint = m.graph.constant('uint8', [], [ZERO_POINT]);
-  if (process.env.MMI2F !== '1') {
-    const sums = m.operator('MatMulInteger', [values, weights, zeroPoint], 'int32', axes);
-    return m.mul(m.mul(m.cast(sums, 'float32'), scales), scale);
-  }
+/**
+ * `x weights` for int8 `weights` `[input, output]` with `scales` `[output]`: float32 `[rows, output]`. onnxruntime's operator scales the columns while the sums are in the
+ * cache; ONNX's own MatMulInteger with a cast and a product takes a tenth longer in a prefill.
+ */
+function product(m: Scope, { values, scale }: RoundedRows, weights: Value, scales: Value): Value {
   const one = m.constant([1], []);
-  const inputs = [values, weights, one, scales, zeroPoint];
+  const inputs = [values, weights, one, scales, m.graph.constant('uint8', [], [ZERO_POINT])];
+  const axes = [values.axes[0]!, weights.axes[1]!];
   return m.mul(m.operator('com.microsoft.MatMulIntegerToFloat', inputs, 'float32', axes), scale);
 }
