@@ -36,18 +36,13 @@ export {
   type TokenEvent,
 } from './runtime/generate.js';
 export { type CpuInfo, describeHost, type HostInfo } from './runtime/host.js';
+export { type PerplexityOptions, type PerplexityResult, perplexity } from './runtime/perplexity.js';
 export { readPrompts, readScoreRequests, resultLine, scoreLine } from './runtime/requests.js';
 export { requireDevice } from './runtime/require-device.js';
+export { type CallFacts, RunStats } from './runtime/run-stats.js';
 export type { SamplingOptions } from './runtime/sampler.js';
 export { loadState, type SavedState, saveState } from './runtime/saved-state.js';
-export {
-  type PerplexityResult,
-  perplexity,
-  type ScoreOptions,
-  type ScoreRequest,
-  type ScoreResult,
-  score,
-} from './runtime/score.js';
+export { type ScoreOptions, type ScoreRequest, type ScoreResult, score } from './runtime/score.js';
 export { type Prompt, parseIds, TextModel } from './runtime/text-model.js';
 export { type TextPerplexity, textPerplexity } from './runtime/text-perplexity.js';
 export {

@@ -13,6 +13,7 @@ const VALUES = [
   'MANIFEST_FILE',
   'MODEL_FAMILIES',
   'RecgemmaError',
+  'RunStats',
   'TextModel',
   'UnavailableError',
   'UsageError',
@@ -50,6 +51,7 @@ const VALUES = [
 const TYPES = [
   'AskedRow',
   'AtomicWriter',
+  'CallFacts',
   'ChatMessage',
   'ChatOptions',
   'Checkpoint',
@@ -77,6 +79,7 @@ const TYPES = [
   'ModelFolder',
   'ModelOptions',
   'OpenedModel',
+  'PerplexityOptions',
   'PerplexityResult',
   'PreparedModel',
   'Prompt',

@@ -1,13 +1,16 @@
-/** Generates text for many prompts at once: rows leave when they are done, and the next prompt takes their place. */
+/** Generates text for many prompts at once: each sequence draws its next token from what the scheduler's calls answer. */
 
 import { UsageError } from '../errors.js';
 import { StopMatcher } from '../tokenizer/stop-strings.js';
 import type { StreamingDecoder, TokenId, Tokenizer } from '../tokenizer/tokenizer.js';
 import type { Engine } from './engine.js';
-import { prefill } from './prefill.js';
+import { InOrder } from './in-order.js';
 import { createRandom, type Random } from './random.js';
+import type { RunStats } from './run-stats.js';
 import { chooseToken, headNeeds, type SamplingOptions } from './sampler.js';
 import type { SavedState } from './saved-state.js';
+import { schedule } from './scheduler.js';
+import type { Sequence } from './sequence.js';
 
 /** A caller's own name of a request, given back as it came. */
 export type RequestId = string | number;
@@ -17,7 +20,7 @@ export interface GenerateRequest {
   /** The caller's name for it; results carry it. */
   readonly id: RequestId;
   readonly promptIds: readonly TokenId[];
-  /** Independent continuations of the prompt, which is paid for once; default 1. */
+  /** Independent continuations of the prompt; default 1. A long prompt is paid for once. */
   readonly samples?: number;
   /** A state to go on from; the prompt comes after what it holds. */
   readonly state?: SavedState;
@@ -28,6 +31,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens: number;
   /** Sequences that run together; default 1. */
   readonly batch?: number;
+  /** Results come in the order of the requests, not as they are finished. */
+  readonly ordered?: boolean;
   readonly seed: number;
   /** Tokens that end a text. */
   readonly stopIds?: readonly TokenId[];
@@ -37,6 +42,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly tokenizer?: Tokenizer | undefined;
   /** Whether each result carries its state. */
   readonly keepState?: boolean;
+  /** Counts what is done. */
+  readonly stats?: RunStats | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,26 +81,31 @@ export interface ResultEvent {
 
 /** Milliseconds of wall time, as the sequence saw them. */
 export interface Timing {
+  /** From when it got its row until its prompt was read. */
   readonly prefillMs: number;
+  /** From the call that gave its first token to its last token. */
   readonly decodeMs: number;
   readonly tokensPerSecond: number;
 }
 
-/** One continuation in the making; its row is its place in the list of active ones. */
-interface Sequence {
+/** One continuation in the making. */
+interface Continuation extends Sequence {
   readonly request: GenerateRequest;
   readonly index: number;
   readonly sample: number;
+  /** Its place among all continuations. */
+  readonly place: number;
   readonly random: Random;
   readonly decoder: StreamingDecoder | undefined;
   readonly stops: StopMatcher;
-  readonly prefillMs: number;
-  readonly started: number;
   readonly tokenIds: TokenId[];
   readonly logprobs: number[];
   text: string;
   /** The newest token, which the state has not seen. */
   pending: TokenId;
+  prefillMs: number;
+  /** When its first token began to be computed. */
+  started: number;
 }
 
 /**
@@ -106,89 +118,72 @@ export async function* generate(
   requests: Iterable<GenerateRequest>,
   options: GenerateOptions,
 ): AsyncGenerator<TokenEvent | ResultEvent> {
-  const needs = headNeeds(options);
-  const waiting = admissions(engine, requests, options);
-  const active: Sequence[] = [];
-  let exhausted = false;
-  for (;;) {
-    while (!exhausted && active.length < (options.batch ?? 1)) {
-      const next = await waiting.next(active.length);
-      if (next.done) exhausted = true;
-      else if (options.maxTokens > 0) active.push(next.value);
-      else yield await finish(engine, next.value, active.length, 'length', options);
-    }
-    if (active.length === 0) return;
-    options.signal?.throwIfAborted();
-
-    const result = await engine.forward({
-      firstRow: 0,
-      tokens: active.map((sequence) => [sequence.pending]),
-      asked: active.map((_, row) => ({ row, offset: 0 })),
-      ...needs,
-    });
-    const finished: [row: number, reason: 'stop' | 'length'][] = [];
-    for (const [row, sequence] of active.entries()) {
-      const choice = chooseToken(result, row, options, sequence.random);
+  const { batch = 1, stats, signal } = options;
+  const inOrder = new InOrder<ResultEvent>();
+  const run = { batch, stats, signal, needs: headNeeds(options) };
+  for await (const reports of schedule(engine, continuations(requests, options), run)) {
+    const finished: [sequence: Continuation, row: number, reason: 'stop' | 'length'][] = [];
+    for (const { sequence, row, entered, began, answers } of reports) {
+      if (!answers) {
+        sequence.prefillMs = performance.now() - entered;
+        if (options.maxTokens > 0) sequence.tokens.push(sequence.pending);
+        else finished.push([sequence, row, 'length']);
+        continue;
+      }
+      if (sequence.tokenIds.length === 0) sequence.started = began;
+      const choice = chooseToken(answers.result, answers.first, options, sequence.random);
       const { text, reason } = advance(sequence, choice, options);
       const { request, index, sample } = sequence;
       yield { kind: 'token', id: request.id, index, sample, token: choice.id, logprob: choice.logprob, text };
-      if (reason) finished.push([row, reason]);
+      if (reason) finished.push([sequence, row, reason]);
+      else sequence.tokens.push(sequence.pending);
     }
-    for (const [row, reason] of finished) yield await finish(engine, active[row]!, row, reason, options);
-    // From the last row down, so that the row that moves into a gap is never one that is finished itself.
-    for (const [row] of finished.reverse()) {
-      const last = active.pop()!;
-      if (row === active.length) continue;
-      await engine.copy(active.length, row);
-      active[row] = last;
+    for (const [sequence, row, reason] of finished) {
+      const result = await finish(engine, sequence, row, reason, options);
+      if (options.ordered) yield* inOrder.add(sequence.place, result);
+      else yield result;
     }
   }
 }
 
-/** Prepares one sequence after another in the row it is given; a prompt's state is copied for its further samples. */
-async function* admissions(
-  engine: Engine,
+/** The sequences to run: prompts without their last token, after which the first token is drawn. */
+function* continuations(
   requests: Iterable<GenerateRequest>,
-  options: GenerateOptions,
-): AsyncGenerator<Sequence, void, number> {
-  // The first next() carries no value into a generator, and the first row is always free then.
-  let row: number = 0;
+  { seed, tokenizer, stopTexts }: GenerateOptions,
+): Generator<Continuation> {
   let index = 0;
+  let place = 0;
   for (const request of requests) {
-    const started = performance.now();
     const ids = [...(request.state?.pendingIds ?? []), ...request.promptIds];
     const pending = ids.pop();
     if (pending === undefined) throw new UsageError(`Prompt "${request.id}" is empty.`);
-    await engine.clear(row);
-    if (request.state) await engine.import(row, request.state.row);
-    await prefill(engine, row, ids, { signal: options.signal });
-    const prefillMs = performance.now() - started;
-    const samples = request.samples ?? 1;
-    const shared = samples > 1 ? await engine.export(row) : undefined;
-    for (let sample = 0; sample < samples; sample++) {
-      if (shared && sample > 0) await engine.import(row, shared);
-      row = yield {
+    for (let sample = 0; sample < (request.samples ?? 1); sample++) {
+      yield {
+        tokens: [...ids],
+        askFrom: ids.length,
+        ...(request.state && { start: { tokens: 0, state: request.state.row } }),
         request,
         index,
         sample,
-        random: createRandom(options.seed, index, sample),
-        decoder: options.tokenizer?.decoder(),
-        stops: new StopMatcher(options.stopTexts ?? []),
-        prefillMs,
-        started: performance.now(),
+        place: place++,
+        random: createRandom(seed, index, sample),
+        decoder: tokenizer?.decoder(),
+        stops: new StopMatcher(stopTexts ?? []),
         tokenIds: [],
         logprobs: [],
         text: '',
         pending,
+        prefillMs: 0,
+        started: 0,
       };
     }
     index++;
   }
 }
 
-/** Adds a token to a sequence; says what text it completes and whether it was the last. */
+/** Adds a token to a continuation; says what text it completes and whether it was the last. */
 function advance(
-  sequence: Sequence,
+  sequence: Continuation,
   { id, logprob }: { id: TokenId; logprob: number },
   options: GenerateOptions,
 ): { text: string; reason: 'stop' | 'length' | undefined } {
@@ -204,15 +199,15 @@ function advance(
 
 async function finish(
   engine: Engine,
-  sequence: Sequence,
+  sequence: Continuation,
   row: number,
   finishReason: 'stop' | 'length',
   { keepState }: GenerateOptions,
 ): Promise<ResultEvent> {
   const rest = sequence.stops.push(sequence.decoder?.end() ?? '');
   const tail = rest.stopped ? rest.text : rest.text + sequence.stops.end();
-  const { request, index, sample, tokenIds, logprobs, prefillMs } = sequence;
-  const decodeMs = performance.now() - sequence.started;
+  const { request, index, sample, tokenIds, logprobs, prefillMs, started } = sequence;
+  const decodeMs = tokenIds.length > 0 ? performance.now() - started : 0;
   return {
     kind: 'result',
     id: request.id,
@@ -224,7 +219,7 @@ async function finish(
     text: sequence.text + tail,
     logprobs,
     finishReason,
-    timing: { prefillMs, decodeMs, tokensPerSecond: (1000 * tokenIds.length) / decodeMs },
+    timing: { prefillMs, decodeMs, tokensPerSecond: decodeMs > 0 ? (1000 * tokenIds.length) / decodeMs : 0 },
     ...(keepState && { state: { row: await engine.export(row), pendingIds: [sequence.pending] } }),
   };
 }

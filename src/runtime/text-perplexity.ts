@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../errors.js';
-import { perplexity } from './score.js';
+import { perplexity } from './perplexity.js';
 import type { TextModel } from './text-model.js';
 
 /** How well a model predicts a text, as it is printed. */

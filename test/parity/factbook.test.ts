@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { convert } from '../../src/convert/convert.js';
 import type { Engine } from '../../src/runtime/engine.js';
 import { generate } from '../../src/runtime/generate.js';
-import { perplexity } from '../../src/runtime/score.js';
+import { perplexity } from '../../src/runtime/perplexity.js';
 import { openTokenizer } from '../../src/tokenizer/open.js';
 import type { TokenId, Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { logitsAt } from '../support/forwarding.js';

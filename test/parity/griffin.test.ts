@@ -144,7 +144,7 @@ for (const { expected, checkpoint } of MODELS) {
           contextIds: context,
           continuationIds: continuation,
         }));
-        const results = await gather(score(engine, requests, options));
+        const results = await gather(score(engine, requests, { ...options, ordered: true }));
         assert.equal(results.length, requests.length);
         for (const [i, wanted] of golden.loglikelihood.entries()) {
           const { id, logprob, tokenLogprobs, isGreedy, numTokens } = results[i]!;

@@ -285,7 +285,8 @@ describe('an interrupted generation', () => {
         if (seen.length === 4) controller.abort(reason);
       }
     }, reason);
-    assert.equal(seen.length, 4);
+    // The other row's token of the same step may still be told.
+    assert.ok(seen.length === 4 || seen.length === 5);
     const { results } = await run(engine, [REQUESTS[1]!]);
     assert.deepEqual(results[0]!.tokenIds, golden.prompts[1]!.greedy.tokens.slice(0, 16));
   });

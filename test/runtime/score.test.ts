@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InterruptedError } from '../../src/errors.js';
+import { perplexity } from '../../src/runtime/perplexity.js';
 import { createRandom } from '../../src/runtime/random.js';
-import { perplexity, type ScoreOptions, type ScoreRequest, score } from '../../src/runtime/score.js';
+import { type ScoreRequest, score } from '../../src/runtime/score.js';
 import { type TokenId, tokenId } from '../../src/tokenizer/tokenizer.js';
 import { gather } from '../support/gather.js';
 import { goldenEngine } from '../support/goldens.js';
@@ -35,7 +36,7 @@ describe('scores', () => {
       REQUESTS.map(({ id }) => id),
     );
     for (const options of [{ batch: 7 }, { batch: 3, chunk: 1 }, { batch: 2, chunk: 6 }, { chunk: 13 }]) {
-      const results = await gather(score(engine, REQUESTS, options satisfies ScoreOptions));
+      const results = await gather(score(engine, REQUESTS, { ...options, ordered: true }));
       for (const [i, result] of results.entries()) {
         assert.deepEqual(
           { ...result, logprob: 0, tokenLogprobs: [] },
