@@ -1,7 +1,9 @@
 /** Weights in blocks along K with one scale each, in the layout of com.microsoft's `MatMulNBits`. */
 
-import { RecgemmaError } from '../errors.js';
 import type { LazyTensor } from '../graph/lazy-tensor.js';
+import { rowBytes } from './band.js';
+import { type Quantized, quantizedRows } from './quantized-rows.js';
+import { columnsOf, rowsOf, type Source } from './source.js';
 
 /** Bits of a value, and values of a block. */
 export interface BlockForm {
@@ -10,22 +12,23 @@ export interface BlockForm {
   readonly blockSize: number;
 }
 
-/** A quantized matrix, symmetric: the zero point is 2^(bits - 1) and not stored. */
-export interface QuantizedBlocks {
-  /** uint8 `[N, ceil(K / block), block * bits / 8]`; of two 4-bit values in a byte, the low nibble comes first. */
-  readonly values: LazyTensor;
-  /** float32 `[N, ceil(K / block)]`. */
-  readonly scales: LazyTensor;
-  /** The weights' relative Frobenius error, known once the values were read. */
-  error(): number;
+/**
+ * A kernel `[K, N]` of any float dtype, symmetric around the zero point 2^(bits - 1), which is not stored: values uint8
+ * `[N, ceil(K / block), block * bits / 8]`, of two 4-bit values in a byte the first in the low half; scales float32
+ * `[N, ceil(K / block)]`. `w ≈ (value - zero point) * scale`; a scale may be negative.
+ */
+export function quantizeBlocks(kernel: LazyTensor, form: BlockForm): Quantized {
+  return inBlocks(columnsOf(kernel), form);
 }
 
-/** A kernel `[K, N]` of any float dtype. */
-export function quantizeBlocks(kernel: LazyTensor, form: BlockForm): QuantizedBlocks {
-  throw new RecgemmaError('failed', `not there yet: ${kernel.shape} ${form.bits}`);
+/** The same for a matrix that lies output by output: a table `[V, D]`, N = V and K = D. */
+export function quantizeBlockRows(table: LazyTensor, form: BlockForm): Quantized {
+  return inBlocks(rowsOf(table), form);
 }
 
-/** The same for a matrix that lies output by output: a table `[V, D]`, N = V and K = D. Streams. */
-export function quantizeBlockRows(table: LazyTensor, form: BlockForm): QuantizedBlocks {
-  throw new RecgemmaError('failed', `not there yet: ${table.shape} ${form.bits}`);
+function inBlocks(source: Source, { bits, blockSize }: BlockForm): Quantized {
+  const encoding = bits === 4 ? 'uint4' : 'uint8';
+  const scales = [source.outputs, Math.ceil(source.inputs / blockSize)];
+  const values = [...scales, rowBytes(blockSize, blockSize, encoding)];
+  return quantizedRows(source, { encoding, blockSize }, { dtype: 'uint8', values, scales });
 }
