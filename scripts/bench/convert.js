@@ -3,19 +3,17 @@
 
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { benchCache } from './cache.js';
 import { makeRandomCheckpoint } from './random-checkpoint.js';
 
 const { values } = parseArgs({ options: { keep: { type: 'boolean' }, json: { type: 'string' } } });
-const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'recgemma', 'bench');
-const checkpoint = join(cache, 'random-2b');
-const model = join(cache, 'random-2b-fp32');
+const checkpoint = benchCache('random-2b');
+const model = benchCache('random-2b-fp32');
 const run = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
 
-mkdirSync(cache, { recursive: true });
+mkdirSync(benchCache(), { recursive: true });
 console.error('random 2B checkpoint …');
 const bytes = makeRandomCheckpoint(checkpoint);
 
