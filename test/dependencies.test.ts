@@ -16,6 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   'atomic-writer': [],
   bytes: [],
+  'cache-folder': [],
   'disk-room': ['bytes'],
   version: [],
   graph: [],
@@ -26,6 +27,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   models: ['graph', 'quantize'],
   manifest: ['type:models', 'quantize'],
   runtime: [
+    'cache-folder',
+    'disk-room',
+    'type:quantize',
     'checkpoint/safetensors',
     'checkpoint/safetensors-writer',
     'graph',

@@ -3,20 +3,14 @@
 import type { StateTensor } from '../models/state-tensor.js';
 import type { RowState } from './batch-state.js';
 import type { ForwardRequest, ForwardResult } from './forward.js';
+import type { LoadedModel } from './load-session.js';
 
 /** The message after which the thread ends. */
 export const CLOSE = 'close';
 
 /** What the thread is started with. */
-export interface EngineSetup {
-  readonly modelFile: string;
+export interface EngineSetup extends LoadedModel {
   readonly state: readonly StateTensor[];
-  /** CPU threads. */
-  readonly threads: number;
-  /** Rows that are expected to run together. */
-  readonly batch: number;
-  /** Keeps weights where they are mapped, not packed for products of many rows: quick to load, half the memory, slow in batches. */
-  readonly mapWeights: boolean;
 }
 
 /** What can be asked of the thread; each name is a method of {@link Engine}. */
@@ -36,13 +30,15 @@ export interface EngineMessage {
   readonly args: readonly unknown[];
 }
 
-/** An answer, or with id 0 the news that the session is loaded or could not be. */
+/** An answer, or with id 0 the news that the session is loaded or could not be; or a note on the loading. */
 export type EngineReply =
+  | { readonly note: string }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failed: EngineFailure };
 
-/** What failed: onnxruntime, our own code, or the memory. */
+/** What failed: onnxruntime, our own code, the memory, or the processor. */
 export interface EngineFailure {
-  readonly where: 'onnxruntime' | 'state' | 'memory';
+  readonly where: 'onnxruntime' | 'state' | 'memory' | 'processor';
   readonly message: string;
+  readonly hint?: string;
 }

@@ -1,7 +1,7 @@
 /** The thread behind an {@link Engine}: it holds the session and the state, and answers one request after another. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import type { InferenceSession } from 'onnxruntime-node';
+import { UnavailableError } from '../errors.js';
 import { BatchState } from './batch-state.js';
 import {
   CLOSE,
@@ -12,16 +12,17 @@ import {
   type EngineSetup,
 } from './engine-calls.js';
 import { forward } from './forward.js';
+import { loadSession } from './load-session.js';
 
 const port = parentPort!;
 const setup = workerData as EngineSetup;
 
 async function main(): Promise<void> {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node');
-  const session = await InferenceSession.create(setup.modelFile, sessionOptions(setup));
+  const onnxruntime = await import('onnxruntime-node');
+  const session = await loadSession(onnxruntime, setup, { onNote: (note) => reply({ note }) });
   const state = new BatchState(setup.state, setup.batch);
   const calls: { [C in keyof EngineCalls]: (...args: Parameters<EngineCalls[C]>) => unknown } = {
-    forward: (request) => forward(session, Tensor, state, request),
+    forward: (request) => forward(session, onnxruntime.Tensor, state, request),
     clear: (row) => {
       state.reserve(row + 1);
       state.clear(row);
@@ -54,17 +55,20 @@ async function main(): Promise<void> {
 }
 
 async function answer(id: number, work: () => Promise<unknown>): Promise<void> {
-  let reply: EngineReply;
   try {
-    reply = { id, value: await work() };
+    reply({ id, value: await work() });
   } catch (error) {
-    reply = { id, failed: describeFailure(error) };
+    reply({ id, failed: describeFailure(error) });
   }
-  port.postMessage(reply, 'value' in reply ? buffersOf(reply.value) : []);
+}
+
+function reply(message: EngineReply): void {
+  port.postMessage(message, 'value' in message ? buffersOf(message.value) : []);
 }
 
 function describeFailure(error: unknown): EngineFailure {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof UnavailableError) return { where: 'processor', message, ...hintOf(error) };
   if (/bad_alloc|Failed to allocate memory|allocation failed|Invalid typed array length/i.test(message)) {
     return { where: 'memory', message };
   }
@@ -73,6 +77,10 @@ function describeFailure(error: unknown): EngineFailure {
     where: error instanceof RangeError || error instanceof TypeError ? 'state' : 'onnxruntime',
     message,
   };
+}
+
+function hintOf({ hint }: UnavailableError): { hint?: string } {
+  return hint === undefined ? {} : { hint };
 }
 
 /** The buffers of an answer's arrays, which nobody else holds: they move to the other thread and are not copied. */
@@ -84,21 +92,6 @@ function buffersOf(value: unknown): ArrayBuffer[] {
   return [...new Set(arrays.map((array) => array.buffer as ArrayBuffer))].filter(
     (buffer) => buffer.byteLength > 0,
   );
-}
-
-function sessionOptions({ threads, mapWeights }: EngineSetup): InferenceSession.SessionOptions {
-  // Spinning threads gain a tenth on an idle machine and slow everyone down on a shared one, which CI usually is.
-  const spinning = process.env.CI ? '0' : '1';
-  return {
-    executionProviders: ['cpu'],
-    graphOptimizationLevel: 'all',
-    // onnxruntime's log goes past the console to stderr; what it says of an error is in the error too.
-    logSeverityLevel: 4,
-    intraOpNumThreads: threads,
-    extra: {
-      session: { disable_prepacking: mapWeights ? '1' : '0', intra_op: { allow_spinning: spinning } },
-    },
-  };
 }
 
 await answer(0, main);

@@ -25,12 +25,9 @@ export interface EngineOptions {
   readonly batch?: number | undefined;
   /** Makes whatever is waited for fail with InterruptedError, at once, as long as the model is loaded. */
   readonly signal?: AbortSignal | undefined;
+  /** Told of what loading does beside reading the model, in whole sentences. */
+  readonly onNote?: ((text: string) => void) | undefined;
 }
-
-/** Batches from this size on are worth packing the weights for, which doubles their memory while loading. */
-const PACKED_BATCH = 4;
-/** Models below this size are always packed: it costs next to nothing. */
-const PACKED_BYTES = 2 ** 30;
 
 /** A model in its thread, with state for as many rows as are used. Close it when done. */
 export class Engine {
@@ -41,7 +38,7 @@ export class Engine {
   #failure: Error | undefined;
   #nextId = 1;
 
-  private constructor(folder: ModelFolder, worker: Worker, signal: AbortSignal | undefined) {
+  private constructor(folder: ModelFolder, worker: Worker, { signal, onNote }: EngineOptions) {
     this.folder = folder;
     this.#worker = worker;
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
@@ -50,6 +47,7 @@ export class Engine {
     signal?.addEventListener('abort', abort, { once: true });
     worker.once('exit', () => signal?.removeEventListener('abort', abort));
     worker.on('message', (reply: EngineReply) => {
+      if ('note' in reply) return onNote?.(reply.note);
       const waiting = this.#waiting.get(reply.id);
       this.#waiting.delete(reply.id);
       if ('failed' in reply) waiting?.reject(engineError(reply.failed));
@@ -79,10 +77,12 @@ export class Engine {
       state: manifest.state,
       threads: options.threads ?? availableParallelism(),
       batch: options.batch ?? 1,
-      mapWeights: bytes > PACKED_BYTES && (options.batch ?? 1) < PACKED_BATCH,
+      precision: manifest.precision,
+      bytes,
+      hash: folder.hash,
     };
     const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: setup });
-    const engine = new Engine(folder, worker, options.signal);
+    const engine = new Engine(folder, worker, options);
     try {
       await engine.#reply(0);
       return engine;
@@ -175,7 +175,8 @@ export class Engine {
   }
 }
 
-function engineError({ where, message }: EngineFailure): RecgemmaError {
+function engineError({ where, message, ...context }: EngineFailure): RecgemmaError {
+  if (where === 'processor') return new UnavailableError(message, context);
   if (where === 'memory') {
     return new UnavailableError(`There is not enough memory: ${message}`, { hint: 'Try a smaller --batch.' });
   }
