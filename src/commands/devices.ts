@@ -27,7 +27,14 @@ export default class Devices extends BaseCommand<typeof Devices> {
 function describe(device: DeviceInfo, { cpu }: HostInfo): string {
   if (device.name !== 'cpu') return device.detail?.gpus?.join(', ') ?? '';
   const cores = `${cpu.cores} ${cpu.cores === 1 ? 'core' : 'cores'}`;
-  return [cpu.model, cores, cpu.features.join(' ')].filter((part) => part !== '').join(', ');
+  const parts = [cpu.model, cores, cpu.features.join(' '), int8Models(device)];
+  return parts.filter((part) => part !== '').join(', ');
+}
+
+/** How int8 models run here, where that is not as usual. */
+function int8Models({ detail }: DeviceInfo): string {
+  if (detail?.int8Products === 'unsigned') return 'int8 models with unsigned weights';
+  return detail?.int8Products === null ? 'no int8 models' : '';
 }
 
 function versions({ memory, onnxruntime, node, platform }: HostInfo): string {

@@ -4,6 +4,7 @@ import { fork } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Int8Products } from './cpu-probe.js';
 import type { ProbeAnswer } from './probe-device.js';
 
 /** Where a model can run; onnxruntime's names of its execution providers. */
@@ -15,8 +16,17 @@ export interface DeviceInfo {
   readonly available: boolean;
   /** Why it is not available, as a sentence. */
   readonly reason?: string;
-  /** What more is known: `gpus`, the names of graphics cards; `error`, onnxruntime's own words. */
-  readonly detail?: { readonly gpus?: readonly string[]; readonly error?: string };
+  readonly detail?: DeviceDetail;
+}
+
+/** What more is known of a device. */
+export interface DeviceDetail {
+  /** Names of graphics cards. */
+  readonly gpus?: readonly string[];
+  /** Of the CPU: in which form int8 models run here; null where their products are not exact in any. */
+  readonly int8Products?: Int8Products | null;
+  /** onnxruntime's own words. */
+  readonly error?: string;
 }
 
 /** A driver that has not answered by then will not. */
@@ -42,7 +52,11 @@ async function tryDevice(
 ): Promise<DeviceInfo> {
   const { answer, stderr } = await runProbe(name, signal);
   const known = gpus.length > 0 ? { gpus } : {};
-  if (answer.ok) return { name, available: true, ...(gpus.length > 0 ? { detail: known } : {}) };
+  if (answer.ok) {
+    const { ok: available, ...found } = answer;
+    const detail = { ...known, ...found };
+    return { name, available, ...(Object.keys(detail).length > 0 ? { detail } : {}) };
+  }
   const reason = explainFailure(name, answer.error, stderr, gpus);
   return { name, available: false, reason, detail: { ...known, error: answer.error } };
 }

@@ -6,7 +6,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { explainFailure, listDevices, nvidiaGpus } from '../../src/runtime/devices.js';
-import { cpuFeatures, describeHost } from '../../src/runtime/host.js';
+import { cpuFeatures, describeHost, macFeatures } from '../../src/runtime/host.js';
 
 describe('listDevices', () => {
   it('finds that the CPU computes, and gives a reason for whatever does not', async () => {
@@ -16,6 +16,7 @@ describe('listDevices', () => {
       ['cpu', 'webgpu', 'cuda'],
     );
     assert.equal(devices[0]?.available, true);
+    assert.ok(['direct', 'unsigned'].includes(String(devices[0]?.detail?.int8Products)));
     for (const { available, reason } of devices) {
       if (available) assert.equal(reason, undefined);
       else assert.match(reason ?? '', /^\S.*\S$/, 'one line');
@@ -83,6 +84,17 @@ describe('the host', () => {
     const arm = 'processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd aes asimddp sve i8mm bf16\n';
     assert.deepEqual(cpuFeatures(arm), ['asimd', 'asimddp', 'i8mm', 'sve', 'bf16']);
     assert.deepEqual(cpuFeatures(''), []);
+  });
+
+  it('has the same features by macOS’s names, on Apple’s processors and on Intel’s', () => {
+    const apple =
+      'hw.optional.arm.FEAT_DotProd: 1\nhw.optional.arm.FEAT_I8MM: 1\nhw.optional.arm.FEAT_BF16: 0\n' +
+      'hw.optional.arm.AdvSIMD: 1\nmachdep.cpu.brand_string: Apple M2\n';
+    assert.deepEqual(macFeatures(apple), ['asimd', 'asimddp', 'i8mm']);
+    const intel =
+      'machdep.cpu.features: FPU SSE4.2 F16C RDRAND\nmachdep.cpu.leaf7_features: AVX2 BMI2 AVX512F AVX512VNNI\n';
+    assert.deepEqual(macFeatures(intel), ['avx2', 'f16c', 'avx512f', 'avx512_vnni']);
+    assert.deepEqual(macFeatures(''), []);
   });
 
   it('is described', async () => {
