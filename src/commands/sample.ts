@@ -84,8 +84,13 @@ export default class Sample extends BaseCommand<typeof Sample> {
     requireDevice(flags.device);
     const text = await this.#promptText();
     const batch = flags.batch ?? (flags.prompts ? BATCH_OF_A_FILE : Math.min(flags.samples, BATCH_OF_A_FILE));
-    const model = await this.console.step(`load ${flags.model}`, () =>
-      TextModel.load(flags.model, { threads: flags.threads, batch, signal: this.signal }),
+    const model = await this.console.step(`load ${flags.model}`, (say) =>
+      TextModel.load(flags.model, {
+        threads: flags.threads,
+        batch,
+        signal: this.signal,
+        onNote: (note) => say(`load ${flags.model}: ${note}`),
+      }),
     );
     const totals = new SampleTotals();
     let state: SavedState | undefined;

@@ -42,8 +42,13 @@ export default class Score extends BaseCommand<typeof Score> {
     const { flags } = this;
     requireDevice(flags.device);
     const batch = flags.batch ?? (flags.text ? 1 : BATCH_OF_A_FILE);
-    const model = await this.console.step(`load ${flags.model}`, () =>
-      TextModel.load(flags.model, { threads: flags.threads, batch, signal: this.signal }),
+    const model = await this.console.step(`load ${flags.model}`, (say) =>
+      TextModel.load(flags.model, {
+        threads: flags.threads,
+        batch,
+        signal: this.signal,
+        onNote: (note) => say(`load ${flags.model}: ${note}`),
+      }),
     );
     try {
       await (flags.text ? this.#perplexity(model, flags.text) : this.#score(model, flags.input!, batch));
