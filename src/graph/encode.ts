@@ -103,18 +103,19 @@ function splitDomain(operator: string): { domain: string; opType: string } {
 function encodeGraph(graph: Graph): GraphProto {
   return create(GraphProtoSchema, {
     name: graph.name,
-    node: graph.nodes.map(encodeNode),
+    node: graph.nodes.map((node) => encodeNode(node, graph.root.outputNames)),
     input: graph.inputs.map(encodeValue),
     output: graph.outputs.map(encodeValue),
   });
 }
 
-function encodeNode(node: Node): NodeProto {
+function encodeNode(node: Node, outputNames: ReadonlyMap<string, string>): NodeProto {
+  const final = (name: string) => outputNames.get(name) ?? name;
   return create(NodeProtoSchema, {
     name: node.name,
     ...splitDomain(node.operator),
-    input: [...node.inputs],
-    output: [...node.outputs],
+    input: node.inputs.map(final),
+    output: node.outputs.map(final),
     attribute: Object.entries(node.attributes).map(([name, value]) => encodeAttribute(name, value)),
   });
 }

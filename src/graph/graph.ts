@@ -49,6 +49,8 @@ export class Graph {
   readonly nodes: Node[] = [];
   readonly inputs: Value[] = [];
   readonly outputs: Value[] = [];
+  /** What a node's result is called in the file where that is not its own name: a copy under another name would cost time. */
+  readonly outputNames = new Map<string, string>();
   readonly weights = new Map<string, LazyTensor>();
   readonly constants = new Map<string, Constant>();
   readonly #parent: Graph | undefined;
@@ -76,14 +78,20 @@ export class Graph {
 
   /** Declares `value` as an output under a name of its own. */
   output(name: string, value: Value): void {
-    this.nodes.push({
-      name: this.#claim(`${name}/Identity`),
-      operator: 'Identity',
-      inputs: [value.name],
-      outputs: [this.#claim(name)],
-      attributes: {},
-    });
+    this.#claim(name);
+    if (this.#makes(value) && !this.#isOutput(value)) {
+      this.root.outputNames.set(value.name, name);
+    } else {
+      const node = { name: this.#claim(`${name}/Identity`), operator: 'Identity', attributes: {} };
+      this.nodes.push({ ...node, inputs: [value.name], outputs: [name] });
+    }
     this.outputs.push({ ...value, name });
+  }
+
+  /** Makes `value` an output under its own name: for a body, whose outputs are told apart by their order. */
+  result(value: Value): void {
+    if (this.#makes(value) && !this.#isOutput(value)) this.outputs.push(value);
+    else this.output(`${value.name}/result_${this.outputs.length}`, value);
   }
 
   /** Adds a weight to the root graph; its bytes are read when the model is saved. */
@@ -163,6 +171,16 @@ export class Graph {
     return parts
       .map((part) => this.size(Number.isNaN(Number(part)) ? part : Number(part)))
       .reduce((a, b) => this.node('sizes', operator, [a, b], [{ dtype: 'int64', axes: [1] }])[0]!);
+  }
+
+  /** Whether a node of this very graph has it as a result. */
+  #makes(value: Value): boolean {
+    return this.nodes.some(({ outputs }) => outputs.includes(value.name));
+  }
+
+  /** Whether it is an output already, under its own name or another. */
+  #isOutput({ name }: Value): boolean {
+    return this.root.outputNames.has(name) || this.outputs.some((output) => output.name === name);
   }
 
   #sizeOf(value: Value, at: number): Value {

@@ -285,8 +285,8 @@ export class Scope {
       body.input(name(`input_${i}`), input.dtype, [input.axes[0]!, ...input.axes.slice(2)]),
     );
     const [next, output] = step(inner, stateIn, slices);
-    body.output(name('next_state'), next);
-    body.output(name('output'), output);
+    body.result(next);
+    body.result(output);
 
     const stacked = [output.axes[0]!, inputs[0]!.axes[1]!, ...output.axes.slice(1)];
     const outputs = [state, { dtype: output.dtype, axes: stacked }];
