@@ -73,21 +73,24 @@ function startThread(): Thread {
 }
 
 let current: Pool | undefined;
+/** How many {@link quantize} calls are under way. */
+let users = 0;
 
-/** Starts the threads anew, as many as told; without, {@link pool} starts one a core. */
-export async function startPool(threads: number): Promise<void> {
-  await releasePool();
-  current = new Pool(threads);
-}
-
-/** The threads, started when there are none. */
-export function pool(): Pool {
-  current ??= new Pool(availableParallelism());
+/** The threads, started where there are none: `count` of them, else one a core. Ends with {@link leavePool}. */
+export function enterPool(count = availableParallelism()): Pool {
+  current ??= new Pool(count);
+  users++;
   return current;
 }
 
-/** Ends the threads; whoever quantizes calls it when all is written, or when it fails. */
+/** Says that a call of {@link enterPool} needs the threads no more. They stay, for the next one. */
+export function leavePool(): void {
+  users--;
+}
+
+/** Ends the threads, unless somebody still uses them; whoever quantizes calls it when all is written, or when it fails. */
 export async function releasePool(): Promise<void> {
+  if (users > 0) return;
   const ended = current;
   current = undefined;
   await ended?.close();

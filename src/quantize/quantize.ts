@@ -4,7 +4,7 @@ import { pieceCast } from '../graph/cast.js';
 import { borrowShared, giveBack } from '../graph/scratch.js';
 import { UnfitWeightError } from '../graph/unfit-weight.js';
 import { type BandJob, type BandResult, type Encoding, rowBytes } from './band.js';
-import { pool } from './pool.js';
+import { enterPool, leavePool } from './pool.js';
 import { type Band, bandRows, bands, memoryFor, type Source } from './source.js';
 
 /** How a matrix is to be stored. */
@@ -42,9 +42,9 @@ export async function* quantize(
   const { dtype } = source.tensor;
   // Throws, here and not in a thread, for what is no floating dtype.
   if (dtype !== 'float32') pieceCast(dtype, 'float32');
-  const threads = pool();
-  const slots = threads.depth;
   const place = placesOf(source, form, destination);
+  const threads = enterPool();
+  const slots = threads.depth;
   const memory = borrowShared(memoryFor(source, slots));
   const output = borrowShared(slots * place.bytes);
   const running: Promise<QuantizedBand>[] = [];
@@ -65,6 +65,7 @@ export async function* quantize(
     await Promise.allSettled(running);
     giveBack(memory);
     giveBack(output);
+    leavePool();
   }
 }
 

@@ -68,15 +68,14 @@ export function memoryFor(source: Source, slots: number): number {
 export async function* bands(source: Source, memory: Uint8Array, slots: number): AsyncGenerator<Band> {
   const { tensor, outputs, inputs } = source;
   const step = bandRows(source);
-  const bandBytes = step * inputs * itemBytes(tensor.dtype);
+  const rowBytes = inputs * itemBytes(tensor.dtype);
   const reader = new ByteReader(tensor.read());
   try {
     if (source.lies === 'columns') await reader.fill(memory);
     for (let first = 0, band = 0; first < outputs; first += step, band++) {
       const count = Math.min(step, outputs - first);
-      const start = (band % slots) * bandBytes;
-      const bytes =
-        source.lies === 'columns' ? memory : memory.subarray(start, start + (bandBytes / step) * count);
+      const start = (band % slots) * step * rowBytes;
+      const bytes = source.lies === 'rows' ? memory.subarray(start, start + count * rowBytes) : memory;
       if (source.lies === 'rows') await reader.fill(bytes);
       yield { bytes, first, count };
     }
