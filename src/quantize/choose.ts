@@ -29,7 +29,10 @@ const FORMS: readonly Int8Form[] = [
   { kind: 'blocks', blockSize: 128 },
 ];
 
-/** Twice what Gaussian weights have with one scale a column; an int8 that is rounded so is still ten times finer than int4. */
+/**
+ * Twice what Gaussian weights have with one scale a column (0.75 % at 2560 inputs, 0.8 % at 7680), and a sixth of what they have in
+ * int4. What rounding adds to a model's loss goes with the square of this.
+ */
 const GOOD_ENOUGH = 0.016;
 
 /**
