@@ -1,9 +1,9 @@
 // Where the measurements keep what they make: large, and made again when it is gone.
 
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { cacheFolder } from '../../dist/cache-folder.js';
 
-/** A path below recgemma's own part of the user's cache folder. */
+/** A path in the measurements' part of recgemma's cache folder. */
 export function benchCache(...names) {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'recgemma', 'bench', ...names);
+  return join(cacheFolder(process.env), 'bench', ...names);
 }

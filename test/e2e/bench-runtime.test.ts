@@ -22,7 +22,7 @@ describe('bench:runtime', { skip: NOT_BUILT }, () => {
   const bench = (cache: string, ...args: string[]) =>
     spawnSync(process.execPath, [SCRIPT, '--preset', 'griffin-tiny', '--seconds', '0', ...args], {
       encoding: 'utf8',
-      env: { ...process.env, XDG_CACHE_HOME: cache, RECGEMMA_CACHE: join(cache, 'recgemma') },
+      env: { ...process.env, RECGEMMA_CACHE: cache },
     });
 
   it('measures decoding and prefill beside the bandwidth, and keeps the model until the code changes', async () => {
@@ -35,7 +35,7 @@ describe('bench:runtime', { skip: NOT_BUILT }, () => {
     assert.match(first.stdout, /fp32 +decode, batch 3 /);
 
     const report = JSON.parse(await readFile(file, 'utf8')) as Report;
-    const folder = join(cache, 'recgemma', 'bench');
+    const folder = join(cache, 'bench');
     const model = join(folder, (await readdir(folder)).find((name) => !name.endsWith('.key'))!);
     const weights = (await stat(join(model, 'model.onnx.data'))).size;
     const { manifest } = await readModelFolder(model);
