@@ -52,6 +52,8 @@ export class Graph {
   /** What a node's result is called in the file where that is not its own name: a copy under another name would cost time. */
   readonly outputNames = new Map<string, string>();
   readonly weights = new Map<string, LazyTensor>();
+  /** Second names of weights. */
+  readonly aliases = new Map<string, string>();
   readonly constants = new Map<string, Constant>();
   readonly #parent: Graph | undefined;
   readonly #names: Set<string>;
@@ -98,6 +100,16 @@ export class Graph {
   weight(name: string, tensor: LazyTensor): Value {
     this.root.weights.set(this.#claim(name), tensor);
     return { name, dtype: tensor.dtype, axes: tensor.shape };
+  }
+
+  /**
+   * A second name for a weight, which takes no room in the file. onnxruntime maps each name on its own and lets go of what it has packed: a matrix that is
+   * looked up in as well as multiplied by is then in memory once (float32 of 1.44 GB: 1457 MiB resident instead of 2086).
+   */
+  alias(weight: Value): Value {
+    const name = this.#claim(`${weight.name}_product`);
+    this.root.aliases.set(name, weight.name);
+    return { ...weight, name };
   }
 
   /** A constant of the root graph; equal ones are stored once. */

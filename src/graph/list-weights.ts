@@ -34,7 +34,10 @@ const DTYPES: ReadonlyMap<number, DType> = new Map([
   [DataType.BOOL, 'bool'],
 ]);
 
-/** @throws InputError where the file is no ONNX model, or has a weight of a dtype that recgemma never writes. */
+/**
+ * A weight that has a second name, at the same place in the data file, is listed once.
+ * @throws InputError where the file is no ONNX model, or has a weight of a dtype that recgemma never writes.
+ */
 export async function listWeights(path: string): Promise<ListedWeight[]> {
   const found = await stat(path).catch((cause: unknown) => {
     throw new InputError(`${path} cannot be read.`, { cause });
@@ -43,14 +46,15 @@ export async function listWeights(path: string): Promise<ListedWeight[]> {
     throw new InputError(`${path} is not an ONNX graph of at most ${MAX_GRAPH_BYTES} bytes.`);
   }
   const weights = parse(await readFile(path), path).graph?.initializer ?? [];
-  return weights
-    .filter(({ dataLocation }) => dataLocation === DataLocation.EXTERNAL)
-    .map(({ name, dataType, dims }) => {
-      const dtype = DTYPES.get(dataType);
-      if (!dtype) throw new InputError(`${path}: the weight "${name}" has dtype ${dataType}.`);
-      const shape = dims.map(Number);
-      return { name, dtype, shape, bytes: tensorBytes(dtype, shape) };
-    });
+  const external = weights.filter(({ dataLocation }) => dataLocation === DataLocation.EXTERNAL);
+  const offsets = external.map(({ externalData }) => externalData.find(({ key }) => key === 'offset')?.value);
+  const distinct = external.filter((_, i) => offsets.indexOf(offsets[i]) === i);
+  return distinct.map(({ name, dataType, dims }) => {
+    const dtype = DTYPES.get(dataType);
+    if (!dtype) throw new InputError(`${path}: the weight "${name}" has dtype ${dataType}.`);
+    const shape = dims.map(Number);
+    return { name, dtype, shape, bytes: tensorBytes(dtype, shape) };
+  });
 }
 
 function parse(bytes: Uint8Array, path: string) {

@@ -76,6 +76,10 @@ async function saveWeights(
       }
       places.push({ ...place, bytes });
     }
+    for (const [name, weight] of graph.aliases) {
+      const place = places.find((each) => each.name === weight);
+      if (place) places.push({ ...place, name });
+    }
     return { places, data: await writer.finish() };
   } catch (error) {
     await writer.abort();
