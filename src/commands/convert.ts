@@ -34,10 +34,9 @@ export default class Convert extends BaseCommand<typeof Convert> {
       summary: 'Weights that share a scale, in int4; fewer are more exact.',
     })(),
     'kv-cache': Flags.option({
-      options: ['float32', 'int8'] as const,
-      default: 'float32' as const,
-      summary:
-        'How keys and values are kept: int8 takes a quarter of the memory, and is faster in large batches.',
+      options: ['auto', 'float32', 'int8'] as const,
+      default: 'auto' as const,
+      summary: 'How keys and values are kept: int8 in a quarter of the memory; auto: int8 with int8 and int4.',
     })(),
     device: Flags.option({
       options: ['cpu'] as const,
@@ -86,7 +85,7 @@ export default class Convert extends BaseCommand<typeof Convert> {
       tokenizer,
       logits,
       precision: this.flags.precision,
-      keyValues: this.flags['kv-cache'],
+      keyValues: this.flags['kv-cache'] === 'auto' ? undefined : this.flags['kv-cache'],
       blockSize: Number(this.flags['block-size']),
       force,
       dryRun: this.flags['dry-run'],

@@ -35,7 +35,7 @@ export interface ConvertOptions extends ModelOptions {
   readonly logits?: LogitsForm | undefined;
   /** How the matrices are stored; default fp32. */
   readonly precision?: Precision | undefined;
-  /** How rings of keys and values are stored; default float32. */
+  /** How rings of keys and values are stored; by default int8 beside quantized matrices, else float32. */
   readonly keyValues?: KeyValuePrecision | undefined;
   /** Weights that share a scale, in int4; default 128. */
   readonly blockSize?: number | undefined;
@@ -89,7 +89,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       onMatrix: (record) => quantized.push(record),
     });
     const graph = new Graph(model.family);
-    const keyValues = options.keyValues ?? 'float32';
+    const keyValues = keyValuesOf(options);
     model.build(new Scope(graph, weights, matrices), { logits: options.logits ?? 'last', keyValues });
     weights.check(opened.name);
 
@@ -202,6 +202,11 @@ async function writeFolder(
   } finally {
     await hashing.stop();
   }
+}
+
+/** Beside matrices of eight bits or fewer, keys and values of eight cost nothing more that could be measured. */
+function keyValuesOf({ keyValues, precision }: ConvertOptions): KeyValuePrecision {
+  return keyValues ?? (precision === 'int8' || precision === 'int4' ? 'int8' : 'float32');
 }
 
 /** A source file's name below the checkpoint, so that a manifest tells nothing of the machine it was made on. */
