@@ -22,6 +22,7 @@ export type { ModelFamily, PreparedModel, UntrainedModel } from './models/family
 export type { LogitsForm } from './models/logits-form.js';
 export type { SourceLayout } from './models/source-layout.js';
 export type { StateTensor } from './models/state-tensor.js';
+export { type BatchOptions, type BatchSize, chooseBatch, LARGEST_AUTO_BATCH } from './runtime/batch-size.js';
 export type { RowState } from './runtime/batch-state.js';
 export { type DeviceInfo, type DeviceName, listDevices } from './runtime/devices.js';
 export { Engine, type EngineOptions } from './runtime/engine.js';
@@ -36,7 +37,9 @@ export {
   type TokenEvent,
 } from './runtime/generate.js';
 export { type CpuInfo, describeHost, type HostInfo } from './runtime/host.js';
+export { type JsonLine, type JsonLinesOptions, readJsonLines } from './runtime/json-lines.js';
 export { type PerplexityOptions, type PerplexityResult, perplexity } from './runtime/perplexity.js';
+export { type ReadAhead, readAhead } from './runtime/read-ahead.js';
 export { readPrompts, readScoreRequests, resultLine, scoreLine } from './runtime/requests.js';
 export { requireDevice } from './runtime/require-device.js';
 export { type CallFacts, RunStats } from './runtime/run-stats.js';

@@ -27,6 +27,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   models: ['graph', 'quantize'],
   manifest: ['type:models', 'quantize'],
   runtime: [
+    'bytes',
     'cache-folder',
     'disk-room',
     'type:quantize',

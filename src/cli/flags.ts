@@ -138,16 +138,21 @@ export const threadsFlag = integerFlag({
   summary: 'CPU threads; by default one for each core.',
 });
 
+const BATCH = { char: 'b', min: 1, max: 4096 } as const;
+
 /** `-b/--batch`: undefined leaves the number to the command. */
-export const batchFlag = integerFlag({
-  char: 'b',
-  min: 1,
-  max: 4096,
-  summary: 'Sequences that run together.',
+export const batchFlag = integerFlag({ ...BATCH, summary: 'Sequences that run together.' });
+
+/** `-b/--batch` where undefined leaves the number to memory. */
+export const autoBatchFlag = integerFlag({
+  ...BATCH,
+  summary: 'Sequences that run together; by default as many as there is memory for, up to 64.',
 });
 
-/** Sequences that run together when a file holds many, and nobody said how many. */
-export const BATCH_OF_A_FILE = 8;
+/** `--ordered`. */
+export const orderedFlag = Flags.boolean({
+  summary: 'Write results in the order of the input, not as they are finished.',
+});
 
 /** `--seed`: undefined means another sequence each time. */
 export const seedFlag = integerFlag({

@@ -36,7 +36,8 @@ export default class Convert extends BaseCommand<typeof Convert> {
     'kv-cache': Flags.option({
       options: ['auto', 'float32', 'int8'] as const,
       default: 'auto' as const,
-      summary: 'How keys and values are kept: int8 in a quarter of the memory; auto: int8 with int8 and int4.',
+      summary:
+        'How keys and values are kept: int8 in a quarter of the memory; auto: int8 with int8 and int4.',
     })(),
     device: Flags.option({
       options: ['cpu'] as const,

@@ -2,13 +2,14 @@
 
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
+import { linesAhead, loadForBatch } from '../cli/batched-model.js';
 import {
-  BATCH_OF_A_FILE,
-  batchFlag,
+  autoBatchFlag,
   deviceFlag,
   existingPathFlag,
   integerFlag,
   modelFlag,
+  orderedFlag,
   outputFileFlag,
   probabilityFlag,
   seedFlag,
@@ -19,7 +20,7 @@ import { type SampleWriter, sampleWriter } from '../cli/sample-output.js';
 import { SampleTotals } from '../cli/sample-totals.js';
 import { readStdin } from '../cli/stdin.js';
 import { InterruptedError, UsageError } from '../errors.js';
-import type { GenerateRequest, SavedState, TextModel } from '../index.js';
+import type { GenerateRequest, JsonLine, SavedState, TextModel } from '../index.js';
 
 export default class Sample extends BaseCommand<typeof Sample> {
   static override summary = 'Continue a prompt, text as it comes';
@@ -50,11 +51,12 @@ export default class Sample extends BaseCommand<typeof Sample> {
       multiple: true,
       summary: 'Text that ends the generation; may be given several times.',
     }),
-    batch: batchFlag,
+    batch: autoBatchFlag,
+    ordered: orderedFlag,
     samples: integerFlag({
       min: 1,
       default: 1,
-      summary: 'Continuations of each prompt, which is paid for once.',
+      summary: 'Continuations of each prompt; a long one is paid for once.',
     }),
     prompts: Flags.string({
       summary: 'JSON Lines of {"id", "prompt"} or {"id", "prompt_ids"}; - reads stdin.',
@@ -70,7 +72,9 @@ export default class Sample extends BaseCommand<typeof Sample> {
     'ignore-eos': Flags.boolean({ summary: 'Go on past the end of the text.' }),
     device: deviceFlag,
     threads: threadsFlag,
-    stats: Flags.boolean({ summary: 'Say on stderr how fast it was.' }),
+    stats: Flags.boolean({
+      summary: 'Say on stderr how fast it was; with --json also as a last line of {"totals"}.',
+    }),
     'save-state': outputFileFlag({ summary: 'Keep the state after the last token.' }),
     'load-state': existingPathFlag({
       summary: 'Go on from a kept state; the prompt comes after it.',
@@ -79,26 +83,22 @@ export default class Sample extends BaseCommand<typeof Sample> {
   };
 
   async run(): Promise<void> {
-    const { generate, requireDevice, resultLine, TextModel, saveState } = await import('../index.js');
+    const { generate, requireDevice, resultLine, RunStats, saveState } = await import('../index.js');
     const { flags } = this;
     requireDevice(flags.device);
     const text = await this.#promptText();
-    const batch = flags.batch ?? (flags.prompts ? BATCH_OF_A_FILE : Math.min(flags.samples, BATCH_OF_A_FILE));
-    const model = await this.console.step(`load ${flags.model}`, (say) =>
-      TextModel.load(flags.model, {
-        threads: flags.threads,
-        batch,
-        signal: this.signal,
-        onNote: (note) => say(`load ${flags.model}: ${note}`),
-      }),
-    );
-    const totals = new SampleTotals();
+    const lines =
+      flags.prompts === undefined ? undefined : await linesAhead(flags.prompts, flags, this.signal);
+    const sequences = (lines?.count ?? 1) * flags.samples;
+    const { model, batch } = await loadForBatch(this.console, flags, sequences, this.signal);
+    const stats = new RunStats(batch);
+    const totals = new SampleTotals(stats);
     let state: SavedState | undefined;
     let output: SampleWriter | undefined;
     try {
       if (flags.stop && !model.tokenizer)
         throw new UsageError('--stop needs a tokenizer, which this model folder has not.');
-      const requests = await this.#requests(model, text);
+      const requests = await this.#requests(model, text, lines?.items);
       const events = generate(model.engine, requests, {
         maxTokens: flags['max-tokens'],
         temperature: flags.temperature,
@@ -107,10 +107,12 @@ export default class Sample extends BaseCommand<typeof Sample> {
         minP: flags['min-p'],
         seed: this.#seed(),
         batch,
+        ordered: flags.ordered,
         stopIds: flags['ignore-eos'] ? [] : model.stopIds({ chat: flags.chat }),
         stopTexts: flags.stop ?? [],
         tokenizer: model.tokenizer,
         keepState: flags['save-state'] !== undefined,
+        stats,
         signal: this.signal,
       });
       output = sampleWriter(this.console, model, {
@@ -126,7 +128,11 @@ export default class Sample extends BaseCommand<typeof Sample> {
         state = event.state;
       }
       if (flags['save-state'] && state) await saveState(flags['save-state'], model.engine.folder, state);
-      if (flags.stats) this.console.note(totals.describe(await model.engine.stateBytes()));
+      if (flags.stats) {
+        const stateBytes = await model.engine.stateBytes();
+        if (flags.json) this.console.line({ totals: totals.json(stateBytes) });
+        this.console.note(totals.describe(stateBytes));
+      }
     } catch (error) {
       if (!this.signal.aborted) throw error;
       output?.cut();
@@ -151,11 +157,15 @@ export default class Sample extends BaseCommand<typeof Sample> {
     });
   }
 
-  async #requests(model: TextModel, text: string | undefined): Promise<GenerateRequest[]> {
+  async #requests(
+    model: TextModel,
+    text: string | undefined,
+    lines: AsyncIterable<JsonLine> | undefined,
+  ): Promise<GenerateRequest[]> {
     const { loadState, parseIds, readPrompts } = await import('../index.js');
     const { flags } = this;
-    const options = { chat: flags.chat, samples: flags.samples, signal: this.signal };
-    if (flags.prompts) return readPrompts(flags.prompts, model, options);
+    const options = { chat: flags.chat, samples: flags.samples };
+    if (lines) return readPrompts(lines, model, options);
     const load = flags['load-state'];
     const state = load === undefined ? undefined : await loadState(load, model.engine.folder);
     const ids = flags['prompt-ids'];

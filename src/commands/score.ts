@@ -2,17 +2,18 @@
 
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
+import { linesAhead, loadForBatch } from '../cli/batched-model.js';
 import {
-  BATCH_OF_A_FILE,
-  batchFlag,
+  autoBatchFlag,
   deviceFlag,
   existingPathFlag,
   modelFlag,
+  orderedFlag,
   outputFileFlag,
   threadsFlag,
 } from '../cli/flags.js';
 import { InterruptedError } from '../errors.js';
-import type { ScoreResult, TextModel } from '../index.js';
+import type { JsonLine, ScoreResult, TextModel } from '../index.js';
 
 export default class Score extends BaseCommand<typeof Score> {
   static override summary = 'Log probabilities of continuations, or perplexity of a text';
@@ -32,39 +33,35 @@ export default class Score extends BaseCommand<typeof Score> {
     }),
     text: existingPathFlag({ summary: 'Text file whose perplexity is wanted.', helpValue: '<file>' }),
     output: outputFileFlag({ summary: 'Write the lines to this file, when all are done.' }),
-    batch: batchFlag,
+    batch: autoBatchFlag,
+    ordered: orderedFlag,
     device: deviceFlag,
     threads: threadsFlag,
   };
 
   async run(): Promise<void> {
-    const { requireDevice, TextModel } = await import('../index.js');
-    const { flags } = this;
+    const { requireDevice } = await import('../index.js');
+    const { flags, signal } = this;
     requireDevice(flags.device);
-    const batch = flags.batch ?? (flags.text ? 1 : BATCH_OF_A_FILE);
-    const model = await this.console.step(`load ${flags.model}`, (say) =>
-      TextModel.load(flags.model, {
-        threads: flags.threads,
-        batch,
-        signal: this.signal,
-        onNote: (note) => say(`load ${flags.model}: ${note}`),
-      }),
-    );
+    const lines = flags.input === undefined ? undefined : await linesAhead(flags.input, flags, signal);
+    const { model, batch } = await loadForBatch(this.console, flags, lines?.count ?? 1, signal);
     try {
-      await (flags.text ? this.#perplexity(model, flags.text) : this.#score(model, flags.input!, batch));
+      await (lines ? this.#score(model, lines.items, batch) : this.#perplexity(model, flags.text!));
     } finally {
       await model.close();
     }
   }
 
-  async #score(model: TextModel, input: string, batch: number): Promise<void> {
-    const { atomicWriter, readScoreRequests, score, scoreLine } = await import('../index.js');
-    const { output } = this.flags;
-    const file = output === undefined ? undefined : await atomicWriter(output);
+  async #score(model: TextModel, lines: AsyncIterable<JsonLine>, batch: number): Promise<void> {
+    const { atomicWriter, RunStats, readScoreRequests, score, scoreLine } = await import('../index.js');
+    const { signal } = this;
+    const { output, ordered } = this.flags;
+    const stats = new RunStats(batch);
     const totals = { requests: 0, tokens: 0, logprob: 0 };
+    const file = output === undefined ? undefined : await atomicWriter(output);
     try {
-      const requests = readScoreRequests(input, model, { signal: this.signal });
-      for await (const result of score(model.engine, requests, { batch, signal: this.signal })) {
+      const requests = readScoreRequests(lines, model);
+      for await (const result of score(model.engine, requests, { batch, ordered, stats, signal })) {
         const line = scoreLine(result);
         if (file) await file.write(`${JSON.stringify(line)}\n`);
         else this.console.line(line);
@@ -73,13 +70,21 @@ export default class Score extends BaseCommand<typeof Score> {
       await file?.commit();
     } catch (error) {
       await file?.discard();
-      if (!this.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
       const kept =
         output === undefined ? `${totals.requests} scores were written.` : `${output} was not written.`;
       throw new InterruptedError(`Interrupted. ${kept}`, { cause: error });
     }
+    const { busy, promptTokens, sharedTokens } = stats;
+    this.console.detail(
+      `${promptTokens} tokens computed, ${sharedTokens} shared; ${batch} rows, ${Math.round(100 * busy)} % busy`,
+    );
     if (output === undefined) return;
-    this.console.result({ output, ...totals }, () => `Wrote ${totals.requests} scores to ${output}.`);
+    const work = { computed_tokens: promptTokens, shared_tokens: sharedTokens, batch, busy };
+    this.console.result(
+      { output, ...totals, ...work },
+      () => `Wrote ${totals.requests} scores to ${output}.`,
+    );
   }
 
   async #perplexity(model: TextModel, path: string): Promise<void> {

@@ -39,7 +39,7 @@ export interface CallPlan {
 /**
  * Plans the next call: the one with the least overhead for each token that it feeds. It takes all rows that run, so that a few tokens of a prompt go along with
  * the newest tokens of the others; or only those (neighbours, if the others stand before them) that have several tokens left, so that a long prompt is not
- * padding for all others. Overhead is padding, and {@link CALL_COST}.
+ * padding for all others. Overhead is padding, {@link CALL_COST}, and what the rest of the tokens will cost: a call, or its share where they go along.
  */
 export function planCall(rows: readonly RowNeed[], { batch, chunk, asked }: CallLimits): CallPlan {
   const several = ({ left }: RowNeed) => left > 1;
@@ -52,13 +52,17 @@ export function planCall(rows: readonly RowNeed[], { batch, chunk, asked }: Call
     const lefts = rows.slice(...span).map(({ left }) => left);
     const longest = Math.max(1, Math.min(chunk, Math.floor(PREFILL_CHUNK / lefts.length)));
     for (const time of new Set(lefts.map((left) => Math.min(left, longest)))) {
-      const tokens = lefts.reduce((sum, left) => sum + Math.min(left, time), 0);
-      const overhead = (CALL_COST + time * lefts.length - tokens) / tokens;
+      const tokens = sum(lefts.map((left) => Math.min(left, time)));
+      const padding = time * lefts.length - tokens;
+      const rest = Math.min(1, (sum(lefts) - tokens) / batch);
+      const overhead = (CALL_COST + padding + rest * CALL_COST) / tokens;
       if (overhead < best.overhead) best = { overhead, span, time };
     }
   }
   return { firstRow: best.span[0], lengths: lengthsWithin(rows.slice(...best.span), best.time, asked) };
 }
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 type Span = [from: number, to: number];
 

@@ -2,22 +2,18 @@
 
 import { InputError } from '../errors.js';
 import type { GenerateRequest, ResultEvent } from './generate.js';
-import { idField, idsField, readJsonLines, textField } from './json-lines.js';
+import { idField, idsField, type JsonLine, textField } from './json-lines.js';
 import type { ScoreRequest, ScoreResult } from './score.js';
 import type { Prompt, TextModel } from './text-model.js';
 
-/** Reads `{"id"?, "prompt": text}` or `{"id"?, "prompt_ids": [..]}`, one a line. @throws InputError naming the line. */
+/** Takes `{"id"?, "prompt": text}` or `{"id"?, "prompt_ids": [..]}`, one a line. @throws InputError naming the line. */
 export async function readPrompts(
-  path: string,
+  lines: AsyncIterable<JsonLine>,
   model: TextModel,
-  options: {
-    readonly chat?: boolean;
-    readonly samples?: number;
-    readonly signal?: AbortSignal | undefined;
-  } = {},
+  options: { readonly chat?: boolean; readonly samples?: number } = {},
 ): Promise<GenerateRequest[]> {
   const requests: GenerateRequest[] = [];
-  for await (const line of readJsonLines(path, { signal: options.signal })) {
+  for await (const line of lines) {
     const text = textField(line, 'prompt');
     const ids = idsField(line, 'prompt_ids');
     const prompt: Prompt | undefined = ids ? { ids } : text !== undefined ? { text } : undefined;
@@ -31,16 +27,15 @@ export async function readPrompts(
 }
 
 /**
- * Reads `{"id"?, "context" | "context_ids", "continuation" | "continuation_ids"}`, one a line; ids are used as they are.
+ * Takes `{"id"?, "context" | "context_ids", "continuation" | "continuation_ids"}`, one a line; ids are used as they are.
  * @throws InputError naming the line.
  */
 export async function* readScoreRequests(
-  path: string,
+  lines: AsyncIterable<JsonLine>,
   model: TextModel,
-  options: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<ScoreRequest> {
   let index = 0;
-  for await (const line of readJsonLines(path, options)) {
+  for await (const line of lines) {
     const [context, continuation] = [textField(line, 'context'), textField(line, 'continuation')];
     const [contextIds, continuationIds] = [idsField(line, 'context_ids'), idsField(line, 'continuation_ids')];
     const pair = await atPlace(line.place, async () => {

@@ -44,7 +44,7 @@ const MAX_LOGITS = 2 ** 25;
 
 /** Rows of state that a run of `batch` sequences needs, those included that are filled ahead: see {@link schedule}. */
 export function rowsOf(batch: number): number {
-  return batch + Math.floor(batch / 4);
+  return batch + Math.floor(batch / 2);
 }
 
 /** How many positions of a call may be asked about. */

@@ -1,7 +1,7 @@
 /** `recgemma sample --prompts`: many prompts from a file, and states that are kept and gone on from. */
 
 import assert from 'node:assert/strict';
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openTokenizer } from '../../src/tokenizer/open.js';
@@ -108,6 +108,49 @@ describe('--prompts', { skip: NOT_BUILT, concurrency: 2 }, () => {
       ],
     );
     assert.deepEqual(stopped[1]!.token_ids, whole[0]!.token_ids);
+    const ordered = await run('--stop', stop, '--ordered');
+    assert.deepEqual(
+      ordered.map(({ index, token_ids }) => [index, token_ids]),
+      [...stopped].reverse().map(({ index, token_ids }) => [index, token_ids]),
+    );
+  });
+
+  it('says with --stats how full the rows were, and what prompts have in common', async () => {
+    const head = Array.from({ length: 60 }, (_, i) => 300 + i);
+    const file = await fileOf(...[1, 2, 3, 4, 5, 6].map((last) => ({ prompt_ids: [2, ...head, last] })));
+    const args = ['sample', '-m', await idsModel(), '--prompts', file, '-n', '3', '-b', '4', '--stats'];
+    const { stdout, stderr } = await recgemma([...args, '--json']);
+    assert.match(
+      stderr,
+      /\nprompt 372 tokens, [\d.]+ a second and 305 shared; generated 18, [\d.]+ a second; 4 rows, \d+ % busy; /,
+    );
+    const { totals } = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as { totals: Record<string, number> };
+    const { texts, prompt_tokens, computed_prompt_tokens, shared_prompt_tokens, batch, busy } = totals;
+    assert.deepEqual(
+      { texts, prompt_tokens, computed_prompt_tokens, shared_prompt_tokens, batch },
+      { texts: 6, prompt_tokens: 372, computed_prompt_tokens: 61, shared_prompt_tokens: 305, batch: 4 },
+    );
+    assert.ok(busy! > 0 && busy! <= 1);
+  });
+
+  it('chooses the batch by memory, and ends with 5 where one that was asked for does not fit', async () => {
+    const folder = join(await temporaryFolder(), 'model');
+    await cp(await idsModel(), folder, { recursive: true });
+    const manifest = JSON.parse(await readFile(join(folder, 'recgemma.json'), 'utf8'));
+    manifest.state[0].bytes_per_sequence = 2 ** 45; // 32 TiB
+    await writeFile(join(folder, 'recgemma.json'), JSON.stringify(manifest));
+    const file = await fileOf({ prompt_ids: [2, 7] }, { prompt_ids: [2, 8] });
+    const args = ['sample', '-m', folder, '--prompts', file, '-n', '2', '--json'];
+    const chosen = await recgemma([...args, '-v']);
+    assert.equal(chosen.status, 0, chosen.stderr);
+    assert.match(chosen.stderr, /^batch 1: 1 states of up to 32\.0 TiB\n/);
+    const refused = await recgemma([...args, '-b', '2']);
+    assert.equal(refused.status, 5);
+    const { error } = JSON.parse(refused.stdout) as { error: { message: string } };
+    assert.match(
+      error.message,
+      /^A batch of 2 needs 64\.0 TiB: 2 states of 32\.0 TiB\. Beside the weights, .* free\.$/,
+    );
   });
 
   it('refuses a line by its file and number before anything is generated', async () => {

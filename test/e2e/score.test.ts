@@ -23,7 +23,7 @@ const TOLERANCE = 1e-3;
 const jsonl = (lines: readonly object[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join('');
 
 describe('recgemma score', { skip: NOT_BUILT, concurrency: 2 }, () => {
-  it('finds continuations as likely as the official implementation, in their order, whatever the batch', async () => {
+  it('finds continuations as likely as the official implementation, in any order and batch', async () => {
     const { loglikelihood } = await loadGolden('rg-tiny');
     const input = jsonl(
       loglikelihood.map(({ context, continuation }, i) => {
@@ -31,13 +31,16 @@ describe('recgemma score', { skip: NOT_BUILT, concurrency: 2 }, () => {
       }),
     );
     const results = await Promise.all(
-      ['1', '3'].map(async (batch) =>
-        recgemma(['score', '-m', await idsModel(), '--input', '-', '-b', batch, '-q'], { input }),
+      [['-b', '1'], ['-b', '3', '--ordered'], []].map(async (args) =>
+        recgemma(['score', '-m', await idsModel(), '--input', '-', '-q', ...args], { input }),
       ),
     );
-    for (const result of results) {
+    for (const [run, result] of results.entries()) {
       assert.deepEqual([result.status, result.stderr], [0, '']);
       const scores = jsonLines<Score>(result);
+      // As they are finished, unless there is but one row or the order is asked for.
+      const placeOf = ({ id }: Score) => Number(id.replace('pair ', ''));
+      if (run === 2) scores.sort((a, b) => placeOf(a) - placeOf(b));
       assert.equal(scores.length, loglikelihood.length);
       for (const [i, wanted] of loglikelihood.entries()) {
         const score = scores[i]!;
@@ -55,7 +58,9 @@ describe('recgemma score', { skip: NOT_BUILT, concurrency: 2 }, () => {
   it('takes pairs of texts; together they are as likely as the whole', async () => {
     const model = await textModel();
     const score = async (...pairs: object[]) =>
-      jsonLines<Score>(await recgemma(['score', '-m', model, '--input', '-', '-q'], { input: jsonl(pairs) }));
+      jsonLines<Score>(
+        await recgemma(['score', '-m', model, '--input', '-', '--ordered', '-q'], { input: jsonl(pairs) }),
+      );
     const [first, second, whole] = await score(
       { context: '', continuation: 'The capital' },
       { context: 'The capital', continuation: ' of France is' },
@@ -98,6 +103,7 @@ describe('recgemma score', { skip: NOT_BUILT, concurrency: 2 }, () => {
     assert.equal((await readFile(output, 'utf8')).trimEnd().split('\n').length, 2);
     const json = JSON.parse((await run([good], '--json')).stdout) as Record<string, unknown>;
     assert.deepEqual([json.output, json.requests, json.tokens], [output, 1, 1]);
+    assert.deepEqual([json.computed_tokens, json.shared_tokens, json.batch, json.busy], [2, 0, 1, 1]);
     assert.equal((await readFile(output, 'utf8')).trimEnd().split('\n').length, 1);
 
     const after = await readFile(output, 'utf8');

@@ -227,7 +227,10 @@ describe('the size of the state', () => {
     const { 'recurrentgemma-2b': preset } = GRIFFIN_PRESETS;
     const config = { ...preset!, vocabSize: 256_000 };
     const published = { width: 2560, num_heads: 10, block_types: config.blockTypes };
-    const sizes = stateSizes(griffinState(config, 'float32'), published, { contexts: [2048, 8192], batch: 1 });
+    const sizes = stateSizes(griffinState(config, 'float32'), published, {
+      contexts: [2048, 8192],
+      batch: 1,
+    });
     // 18 recurrent blocks of 2560 with four vectors each; 8 attention blocks, keys and values of 2048 x 256.
     assert.equal(sizes.bytes_per_sequence, 18 * 4 * 2560 * 4 + 8 * 2 * 2048 * 256 * 4);
     assert.equal(sizes.compared_with?.bytes_per_token, 2 * 26 * 256 * 4);

@@ -4,19 +4,13 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { convert } from '../../src/convert/convert.js';
-import type { Engine } from '../../src/runtime/engine.js';
 import { generate } from '../../src/runtime/generate.js';
 import { perplexity } from '../../src/runtime/perplexity.js';
-import { openTokenizer } from '../../src/tokenizer/open.js';
-import type { TokenId, Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import type { TokenId } from '../../src/tokenizer/tokenizer.js';
+import { FACTBOOK, factbookModel, heldOutText } from '../support/factbook.js';
 import { logitsAt } from '../support/forwarding.js';
 import { gather } from '../support/gather.js';
-import { loadEngine, temporaryFolder } from '../support/goldens.js';
 import { assertClose } from '../support/numbers.js';
-
-const FACTBOOK = fileURLToPath(new URL('../../fixtures/factbook', import.meta.url));
 
 /** What is recorded of one model. */
 interface Expected {
@@ -43,11 +37,7 @@ const expected: Record<string, Expected> = existsSync(recorded)
 describe('the factbook models', { skip: !existsSync(recorded) && 'expected.json is not there' }, () => {
   for (const [name, model] of Object.entries(expected)) {
     describe(name, () => {
-      let opening: Promise<{ engine: Engine; tokenizer: Tokenizer }> | undefined;
-      const open = () => {
-        opening ??= convertAndLoad(name);
-        return opening;
-      };
+      const open = () => factbookModel(name);
 
       it('reads each prompt as the same ids, and predicts the same five best tokens', async () => {
         const { engine, tokenizer } = await open();
@@ -79,9 +69,8 @@ describe('the factbook models', { skip: !existsSync(recorded) && 'expected.json 
 
       it('finds the held-out text as likely', async () => {
         const { engine, tokenizer } = await open();
-        const text = readFileSync(join(FACTBOOK, 'heldout.txt'), 'utf8');
         const { tokens, log_likelihood } = model.heldout;
-        const ids = tokenizer.encode(text, { bos: false }).slice(0, tokens);
+        const ids = tokenizer.encode(heldOutText(), { bos: false }).slice(0, tokens);
         const result = await perplexity(engine, ids, tokenizer.bosId!);
         assert.equal(result.numTokens, tokens);
         assertClose([result.logprob], [log_likelihood], LOG_LIKELIHOOD_TOLERANCE, name);
@@ -89,14 +78,3 @@ describe('the factbook models', { skip: !existsSync(recorded) && 'expected.json 
     });
   }
 });
-
-async function convertAndLoad(name: string): Promise<{ engine: Engine; tokenizer: Tokenizer }> {
-  const out = join(await temporaryFolder(), name);
-  await convert({
-    checkpoint: join(FACTBOOK, name, 'checkpoint'),
-    modelConfig: join(FACTBOOK, name, 'model-config.json'),
-    tokenizer: join(FACTBOOK, name),
-    out,
-  });
-  return { engine: await loadEngine(out), tokenizer: (await openTokenizer(out))! };
-}

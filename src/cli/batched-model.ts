@@ -1,0 +1,43 @@
+/** Loads a model for as many sequences as are to run together. */
+
+import { formatBytes } from '../bytes.js';
+import type { JsonLine, ReadAhead, TextModel } from '../index.js';
+import type { Console } from './console.js';
+
+/** The flags that say which model, and how it is run. */
+interface ModelFlags {
+  readonly model: string;
+  readonly batch?: number | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** The lines of a file or, for `-`, of stdin; so many are read at once that the batch is no larger than it needs to be. */
+export async function linesAhead(
+  path: string,
+  flags: Pick<ModelFlags, 'batch'>,
+  signal: AbortSignal,
+): Promise<ReadAhead<JsonLine>> {
+  const { LARGEST_AUTO_BATCH, readAhead, readJsonLines } = await import('../index.js');
+  return readAhead(readJsonLines(path, { signal }), 2 * (flags.batch ?? LARGEST_AUTO_BATCH));
+}
+
+/** Loads the model, with room for the batch that was asked for or that memory allows. */
+export async function loadForBatch(
+  console: Console,
+  { model: path, batch: wanted, threads }: ModelFlags,
+  sequences: number,
+  signal: AbortSignal,
+): Promise<{ readonly model: TextModel; readonly batch: number }> {
+  const { chooseBatch, TextModel } = await import('../index.js');
+  const { batch, rows, rowBytes } = await chooseBatch(path, { batch: wanted, sequences });
+  console.detail(`batch ${batch}: ${rows} states of up to ${formatBytes(rowBytes)}`);
+  const model = await console.step(`load ${path}`, (say) =>
+    TextModel.load(path, {
+      threads,
+      batch: rows,
+      signal,
+      onNote: (note) => say(`load ${path}: ${note}`),
+    }),
+  );
+  return { model, batch };
+}

@@ -1,0 +1,78 @@
+/** How many sequences run together, by the memory that there is. */
+
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { UnavailableError } from '../../src/errors.js';
+import { MANIFEST_FILE, readModelFolder } from '../../src/manifest.js';
+import { chooseBatch } from '../../src/runtime/batch-size.js';
+import { fileCache, freeMemory } from '../../src/runtime/free-memory.js';
+import { convertGolden, temporaryFolder } from '../support/goldens.js';
+
+const MiB = 2 ** 20;
+
+/** A folder that says of its model: 100 MiB of files, and 10 MiB of state for each sequence. */
+async function folderOf(): Promise<string> {
+  const { manifest } = await readModelFolder(await convertGolden('rg-tiny/hf-bf16'));
+  const [first, ...others] = manifest.state;
+  const state = [
+    { ...first!, bytes_per_sequence: 10 * MiB },
+    ...others.map((each) => ({ ...each, bytes_per_sequence: 0 })),
+  ];
+  const files = { 'model.onnx': { bytes: 100 * MiB, sha256: '' } };
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, MANIFEST_FILE), JSON.stringify({ ...manifest, state, files }));
+  return folder;
+}
+
+describe('the batch', () => {
+  it('is as large as half of the memory beside the weights allows, and 64 at most', async () => {
+    const folder = await folderOf();
+    const batchOf = async (free: number) =>
+      (await chooseBatch(folder, { sequences: 1000, free: free * MiB })).batch;
+    // 8 sequences and 4 that are filled ahead take 120 MiB.
+    assert.deepEqual(await Promise.all([0, 100, 160, 340, 9000].map(batchOf)), [1, 1, 2, 8, 64]);
+  });
+
+  it('is never larger than the work', async () => {
+    const folder = await folderOf();
+    const free = 10_000 * MiB;
+    for (const [batch, sequences, chosen, rows] of [
+      [undefined, 3, 3, 3],
+      [undefined, 0, 1, 1],
+      [4096, 5, 5, 5],
+      [4, 99, 4, 6],
+    ] as const) {
+      const size = await chooseBatch(folder, { batch, sequences, free });
+      assert.deepEqual(size, { batch: chosen, rows, rowBytes: 10 * MiB });
+    }
+  });
+
+  it('that was asked for may take all memory, and is refused before it takes more', async () => {
+    const folder = await folderOf();
+    const free = 300 * MiB;
+    assert.equal((await chooseBatch(folder, { batch: 13, sequences: 99, free })).batch, 13);
+    await assert.rejects(chooseBatch(folder, { batch: 24, sequences: 99, free }), (error) => {
+      assert.ok(error instanceof UnavailableError);
+      assert.equal(
+        error.message,
+        'A batch of 24 needs 360.0 MiB: 36 states of 10.0 MiB. Beside the weights, 200.0 MiB of memory are free.',
+      );
+      assert.equal(error.hint, 'Try --batch 13, or leave --batch out.');
+      return true;
+    });
+  });
+});
+
+describe('free memory', () => {
+  it('is some, and less than there is', async () => {
+    const free = await freeMemory();
+    assert.ok(free > 0 && free < 2 ** 50);
+  });
+
+  it('includes what a container uses for files', () => {
+    assert.equal(fileCache('anon 5\nfile 9\ninactive_file 30\nactive_file 12\nslab 8\n'), 42);
+    assert.equal(fileCache(''), 0);
+  });
+});
