@@ -118,6 +118,8 @@ function measure(cell) {
   const { status, stdout } = spawnSync(process.execPath, [CELL, JSON.stringify(cell)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
+    // Each loads the model in the same way: the first must not pack weights for the others, nor leave twice the model in the cache.
+    env: { RECGEMMA_PREPACK: '0', ...process.env },
   });
   return status === 0 ? JSON.parse(stdout) : undefined;
 }
