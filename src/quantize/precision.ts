@@ -5,6 +5,3 @@ export type Precision = 'fp32' | 'fp16' | 'int8' | 'int4';
 
 /** Every precision, largest file first. */
 export const PRECISIONS: readonly Precision[] = ['fp32', 'fp16', 'int8', 'int4'];
-
-/** Weights that share a scale in int4, unless told otherwise. */
-export const DEFAULT_BLOCK_SIZE = 128;

@@ -201,6 +201,7 @@ describe('the report', () => {
       format: 'safetensors',
       layout: 'hf',
       family: 'griffin',
+      precision: 'fp32',
       parameters: 115_272,
       source_bytes: 2 * 115_272,
       weight_bytes: 4 * 115_272,
