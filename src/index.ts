@@ -24,7 +24,8 @@ export type { SourceLayout } from './models/source-layout.js';
 export type { StateTensor } from './models/state-tensor.js';
 export { type BatchOptions, type BatchSize, chooseBatch, LARGEST_AUTO_BATCH } from './runtime/batch-size.js';
 export type { RowState } from './runtime/batch-state.js';
-export { type DeviceInfo, type DeviceName, listDevices } from './runtime/devices.js';
+export type { Int8Products } from './runtime/cpu-probe.js';
+export { type DeviceDetail, type DeviceInfo, type DeviceName, listDevices } from './runtime/devices.js';
 export { Engine, type EngineOptions } from './runtime/engine.js';
 export type { AskedRow, ForwardRequest, ForwardResult } from './runtime/forward.js';
 export {

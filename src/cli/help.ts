@@ -38,7 +38,7 @@ export function helpInOrder(ids: readonly string[]): typeof Help {
           'ENVIRONMENT',
           this.wrap(
             'Every flag can be set by a variable: --max-tokens by RECGEMMA_MAX_TOKENS. A flag on the command line wins.\n' +
-              'NO_COLOR, CI, TERM=dumb, HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured.',
+              'NO_COLOR, CI, TERM=dumb, HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured. RECGEMMA_CACHE moves the cache of packed weights, RECGEMMA_PREPACK=0 turns it off.',
           ),
         ),
       );

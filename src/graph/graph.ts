@@ -104,7 +104,7 @@ export class Graph {
 
   /**
    * A second name for a weight, which takes no room in the file. onnxruntime maps each name on its own and lets go of what it has packed: a matrix that is
-   * looked up in as well as multiplied by is then in memory once (float32 of 1.44 GB: 1457 MiB resident instead of 2086).
+   * looked up in as well as multiplied by is then in memory once (int4 of 1.51 GB: 1.73 GB resident instead of 2.06).
    */
   alias(weight: Value): Value {
     const name = this.#claim(`${weight.name}_product`);

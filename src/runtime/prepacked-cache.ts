@@ -1,6 +1,6 @@
 /**
  * Weights as onnxruntime lays them out for this processor, kept from one run to the next in the user's cache folder. Loading them maps a file instead of packing
- * every matrix (an int8 model of 2.7 GB: 1.4 s instead of 4.7 to 6.4), and processes that run the same model share the memory. The price is a file of 2.3 times
+ * every matrix (an int8 model of 2.8 GB: 1.8 to 2.1 s instead of 4.2 to 5.6), and processes that run the same model share the memory. The price is a file of 2.2 times
  * the model's size. onnxruntime itself compares each packed matrix's hash with the model's, so another library or processor can only make an entry useless.
  */
 
@@ -42,7 +42,7 @@ interface EntryRecord {
 
 /** Bytes that all entries together may take. */
 const LIMIT = 20 * 2 ** 30;
-/** Packed and not, and the transposed head, for each byte of an int8 model: measured 2.24. */
+/** Packed and not, and the transposed head, for each byte of an int8 model: measured 2.2. */
 const GROWTH = 2.4;
 /** After so long an unfinished entry was given up, and a model's first load forgotten. */
 const UNFINISHED_MS = 24 * 3600 * 1000;
@@ -91,7 +91,7 @@ export class PrepackedEntry {
     return { modelFile: join(this.#folder, MODEL_FILE), remove: () => this.#remove() };
   }
 
-  /** Remembers that the model was loaded; true where it had been within the last day. */
+  /** Remembers that the model was loaded; true where it had been before. */
   async loadedBefore(): Promise<boolean> {
     const first = await mkdir(this.#folder, { recursive: true });
     return first === undefined;
