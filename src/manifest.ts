@@ -22,6 +22,20 @@ export interface FileRecord {
   readonly sha256: string;
 }
 
+/** What rounding costs a model, measured on a text (docs/formats.md). */
+export interface Quality {
+  /** What the model was compared with: the same checkpoint in float32. */
+  readonly against: 'fp32';
+  /** Tokens of the text. */
+  readonly tokens: number;
+  /** Mean KL divergence of the predictions from float32's, in nats. */
+  readonly kl_divergence: number;
+  /** Share of the positions at which both find the same token likeliest. */
+  readonly greedy_agreement: number;
+  /** Perplexity over float32's. */
+  readonly perplexity_ratio: number;
+}
+
 /** A model folder's manifest. */
 export interface Manifest {
   readonly schema_version: typeof MANIFEST_SCHEMA_VERSION;
@@ -48,6 +62,8 @@ export interface Manifest {
     readonly form: StoredForm;
     readonly error: number;
   }[];
+  /** Where it was measured. */
+  readonly quality?: Quality;
   readonly device: 'cpu';
   readonly logits: LogitsForm;
   readonly parameters: number;

@@ -84,3 +84,13 @@ function askedIn(
 export function logProbDifference(a: LogitRow, b: LogitRow): number {
   return largestDifference(a.logits, b.logits, a.logSumExp - b.logSumExp);
 }
+
+/** KL(reference || row) in nats: what is lost by taking the row's predictions for the reference's. */
+export function klDivergence(row: LogitRow, reference: LogitRow): number {
+  let sum = 0;
+  for (let i = 0; i < row.logits.length; i++) {
+    const theirs = reference.logits[i]! - reference.logSumExp;
+    sum += Math.exp(theirs) * (theirs - (row.logits[i]! - row.logSumExp));
+  }
+  return Math.max(0, sum);
+}

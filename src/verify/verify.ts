@@ -5,7 +5,7 @@ import { InputError, RecgemmaError, UsageError } from '../errors.js';
 import { type ModelFolder, readModelFolder } from '../manifest.js';
 import { Engine } from '../runtime/engine.js';
 import { checkFiles } from './check-files.js';
-import { compareModels } from './compare-models.js';
+import { compareWithModel } from './compare-models.js';
 import { compareWithReference } from './compare-reference.js';
 import { openReference, type Reference } from './reference-file.js';
 import { CheckList, type VerifyCheck, type VerifyReport } from './report.js';
@@ -73,7 +73,7 @@ async function checkRunning(
   try {
     await checkSelfConsistency(engine, checks, signal);
     if (other && 'read' in other) await compareWithReference(engine, other, checks, options);
-    else if (other) await compareWithModel(engine, other, checks, options);
+    else if (other) await compareWithModel(engine, other.path, checks, options);
   } catch (error) {
     // What onnxruntime says of a graph that it cannot run after all.
     if (!(error instanceof RecgemmaError && error.code === 'failed')) throw error;
@@ -97,19 +97,5 @@ async function loadChecked(
     if (!(error instanceof InputError)) throw error;
     checks.decide('loads', false, error.message);
     return undefined;
-  }
-}
-
-async function compareWithModel(
-  engine: Engine,
-  other: ModelFolder,
-  checks: CheckList,
-  { threads, tolerance, signal }: VerifyOptions,
-): Promise<void> {
-  const reference = await Engine.load(other.path, { threads, signal });
-  try {
-    await compareModels(engine, reference, checks, { tolerance, signal });
-  } finally {
-    await reference.close();
   }
 }
