@@ -16,7 +16,13 @@ export type { DType, Shape } from './graph/dtype.js';
 export type { LazyTensor } from './graph/lazy-tensor.js';
 export { type InspectOptions, inspect } from './inspect/inspect.js';
 export type { InspectReport, StateReport, TokenizerSummary, WeightSummary } from './inspect/report.js';
-export { MANIFEST_FILE, type Manifest, type ModelFolder, readModelFolder } from './manifest.js';
+export {
+  MANIFEST_FILE,
+  type Manifest,
+  type ModelFolder,
+  type Quality,
+  readModelFolder,
+} from './manifest.js';
 export { MODEL_FAMILIES } from './models/families.js';
 export type { ModelFamily, PreparedModel, UntrainedModel } from './models/family.js';
 export type { LogitsForm } from './models/logits-form.js';
@@ -58,6 +64,12 @@ export {
 } from './tokenizer/chat-template.js';
 export { openTokenizer } from './tokenizer/open.js';
 export { type StreamingDecoder, type TokenId, type Tokenizer, tokenId } from './tokenizer/tokenizer.js';
+export {
+  type MeasuredQuality,
+  measureQuality,
+  planQuality,
+  type QualityPlan,
+} from './verify/quality.js';
 export type { VerifyCheck, VerifyReport } from './verify/report.js';
 export { type VerifyOptions, verifyModel } from './verify/verify.js';
 export { packageVersion } from './version.js';

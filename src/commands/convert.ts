@@ -4,8 +4,8 @@ import { Args, Flags } from '@oclif/core';
 import { formatBytes } from '../bytes.js';
 import { BaseCommand } from '../cli/base-command.js';
 import { existingPathFlag, integerFlag } from '../cli/flags.js';
-import { formatDuration } from '../cli/format.js';
-import type { ConvertOptions, ConvertReport, ResolvedCheckpoint } from '../index.js';
+import { formatDuration, formatQuality } from '../cli/format.js';
+import type { ConvertOptions, ConvertReport, Quality, ResolvedCheckpoint, VerifyCheck } from '../index.js';
 
 export default class Convert extends BaseCommand<typeof Convert> {
   static override summary = 'Convert a checkpoint to a model folder';
@@ -67,14 +67,18 @@ export default class Convert extends BaseCommand<typeof Convert> {
       default: 'last' as const,
       summary: 'all: plain logits [batch, time, vocab], for other tools.',
     })(),
-    verify: Flags.boolean({ summary: 'Check the model folder when it is done.' }),
+    verify: Flags.boolean({
+      allowNo: true,
+      summary:
+        'Check the model folder, and measure its quality against float32; unasked, that of small models is measured.',
+    }),
     'dry-run': Flags.boolean({ summary: 'Say what would be converted, and write nothing.' }),
     force: Flags.boolean({ summary: 'Replace the model folder that is there.' }),
     offline: Flags.boolean({ summary: 'Take hf: checkpoints from the cache only.' }),
   };
 
   async run(): Promise<void> {
-    const { convert } = await import('../index.js');
+    const { convert, measureQuality, planQuality } = await import('../index.js');
     const { from, preset, tokenizer, logits, force, out } = this.flags;
     const options = {
       ...(await this.#source()),
@@ -92,13 +96,19 @@ export default class Convert extends BaseCommand<typeof Convert> {
       dryRun: this.flags['dry-run'],
       signal: this.signal,
     };
+    const plan = await planQuality(options, this.flags.verify);
     const report = options.dryRun
       ? await convert(options)
       : await this.console.progress('convert', 0, (onProgress) => convert({ ...options, onProgress }));
     for (const note of report.notes) this.console.note(note);
     for (const warning of report.warnings) this.console.warn(warning);
-    if (this.flags.verify && report.written) await this.#verify(out);
-    this.console.result(report, () => describe(report));
+    if (plan.note !== undefined) this.console.note(plan.note);
+    const measured = plan.measures
+      ? await this.console.step(`measure ${out} against float32`, () => measureQuality(options))
+      : undefined;
+    if (this.flags.verify && report.written) await this.#verify(out, measured?.checks ?? []);
+    const quality = measured?.quality ?? null;
+    this.console.result({ ...report, quality }, () => describe(report, quality));
   }
 
   /** What to convert: the checkpoint, brought here, or random weights. */
@@ -129,25 +139,29 @@ export default class Convert extends BaseCommand<typeof Convert> {
     );
   }
 
-  /** @throws CheckError where the model folder does not do what it should. */
-  async #verify(out: string): Promise<void> {
+  /**
+   * @param measured what was checked of the folder already.
+   * @throws CheckError where the model folder does not do what it should.
+   */
+  async #verify(out: string, measured: readonly VerifyCheck[]): Promise<void> {
     const { verifyModel, CheckError } = await import('../index.js');
-    const { checks, passed } = await this.console.step(`verify ${out}`, () =>
+    const { checks } = await this.console.step(`verify ${out}`, () =>
       verifyModel(out, { signal: this.signal }),
     );
-    const failed = checks.filter((check) => !check.passed).map((check) => check.name);
-    if (passed) return;
+    const failed = [...checks, ...measured].filter((check) => !check.passed).map((check) => check.name);
+    if (failed.length === 0) return;
     throw new CheckError(`${out} was written, but failed: ${failed.join(', ')}.`, {
       hint: `See the whole report with: recgemma verify ${out}`,
     });
   }
 }
 
-function describe(report: ConvertReport): string {
+function describe(report: ConvertReport, quality: Quality | null): string {
   const { out, family, format, parameters, seconds } = report;
   const weights = `${formatBytes(report.weight_bytes)} of weights`;
   const what = `${family}, ${(parameters / 1e6).toFixed(1)} M parameters, from ${format}`;
   const state = `${formatBytes(report.state_bytes_per_sequence)} of state a sequence, whatever its length`;
   if (!report.written) return `Would write ${out}: ${what}, ${weights}; ${state}.`;
-  return `Wrote ${out}: ${what}, ${weights} in ${formatDuration(1000 * seconds)}; ${state}.`;
+  const wrote = `Wrote ${out}: ${what}, ${weights} in ${formatDuration(1000 * seconds)}; ${state}.`;
+  return quality ? `${wrote}\nQuality: ${formatQuality(quality)}.` : wrote;
 }

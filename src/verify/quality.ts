@@ -13,9 +13,6 @@ import { Engine } from '../runtime/engine.js';
 import { compareWithModel } from './compare-models.js';
 import { CheckList, type VerifyCheck } from './report.js';
 
-/** Whether to measure: whatever it takes, only where it is a matter of seconds, or not at all. */
-export type MeasureWhen = 'always' | 'small' | 'never';
-
 /** What {@link planQuality} found. */
 export interface QualityPlan {
   readonly measures: boolean;
@@ -37,18 +34,17 @@ const FLOAT32_BYTES = 4;
 /**
  * Settles, before a checkpoint is converted, whether its quality will be measured. Where nothing is rounded there is nothing to measure; the form for other tools cannot be
  * run here; and random weights have no quality, unless it is asked for.
+ * @param asked whatever it takes, or not at all; undefined: where it is a matter of seconds.
  * @throws whatever {@link convert} finds without reading a weight; UnavailableError where it must be measured and the disk has no room for both forms.
  */
-export async function planQuality(options: ConvertOptions, when: MeasureWhen): Promise<QualityPlan> {
+export async function planQuality(options: ConvertOptions, asked?: boolean): Promise<QualityPlan> {
   const { precision, keyValues, logits } = settleStorage(options);
   const isExact = precision === 'fp32' && keyValues === 'float32';
   const isRandom = typeof options.checkpoint !== 'string';
-  if (isExact || logits === 'all' || when === 'never' || (isRandom && when === 'small')) {
-    return { measures: false };
-  }
+  if (options.dryRun || isExact || logits === 'all' || !(asked ?? !isRandom)) return { measures: false };
   const { out, parameters, weight_bytes: bytes } = await convert({ ...options, dryRun: true });
   const exactBytes = FLOAT32_BYTES * parameters;
-  if (when === 'small' && exactBytes > SMALL_BYTES) {
+  if (!asked && exactBytes > SMALL_BYTES) {
     const how = `measure it by --verify, or by: recgemma verify ${out} --against FP32_MODEL`;
     return {
       measures: false,
@@ -60,7 +56,7 @@ export async function planQuality(options: ConvertOptions, when: MeasureWhen): P
     await requireRoom(out, bytes + exactBytes, what, 'Choose another --out, make room, or try --no-verify.');
     return { measures: true };
   } catch (error) {
-    if (when === 'always' || !(error instanceof UnavailableError)) throw error;
+    if (asked || !(error instanceof UnavailableError)) throw error;
     return { measures: false, note: `The quality was not measured: ${error.message}` };
   }
 }

@@ -104,6 +104,7 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
       format: 'orbax',
       layout: 'flax',
       family: 'griffin',
+      precision: 'fp32',
       parameters: 115_272,
       source_bytes: 461_088,
       weight_bytes: 461_088,
@@ -111,6 +112,7 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
       tokenizer: [],
       notes: [],
       written: false,
+      quality: null,
     });
     assert.deepEqual(config, JSON.parse(await readFile(CONFIG, 'utf8')));
     assert.equal(typeof seconds, 'number');
