@@ -8,7 +8,7 @@ import { absMaxScale, ROUNDER, searchedScale } from './scale.js';
 
 /**
  * How rounded weights are stored: `int8` as they are, -127 … 127; `uint8` plus 128; `uint4` plus 8, two in a byte, the first in the
- * low half. The last two use every number of their bits, and fill the last block of a row up with zeros.
+ * low half. The last two fill the last block of a row up with zeros.
  */
 export type Encoding = 'int8' | 'uint8' | 'uint4';
 
@@ -48,25 +48,36 @@ export function rowBytes(inputs: number, blockSize: number, encoding: Encoding):
   return encoding === 'uint8' ? padded : padded / 2;
 }
 
+/** Rows of a band that are worked on together. */
+interface Tile {
+  /** The first row, counted in the band, and how many there are. */
+  readonly start: number;
+  readonly rows: number;
+  /** `[rows, K]`. */
+  readonly weights: Float32Array;
+  /** int8 `[rows, pitch]`: the weights as whole numbers, and zeros. */
+  readonly rounded: Uint8Array;
+  readonly pitch: number;
+}
+
 /** Does one job. */
 export function quantizeBand(job: BandJob): BandResult {
-  const { count, inputs } = job;
+  const { count, inputs, blockSize, encoding } = job;
   const step = Math.min(count, Math.max(1, Math.floor(TILE_WEIGHTS / inputs)));
-  const blocks = Math.ceil(inputs / job.blockSize);
-  const pitch = job.encoding === 'int8' ? inputs : blocks * job.blockSize;
+  const pitch = encoding === 'int8' ? inputs : Math.ceil(inputs / blockSize) * blockSize;
   const rounded = borrow(step * pitch);
   const stored = borrow(step * inputs * itemBytes(job.dtype));
+  const sums: Sums = new Float64Array(2);
   try {
-    const sums = new Float64Array(2);
     for (let start = 0; start < count; start += step) {
       const rows = Math.min(step, count - start);
-      const weights = readRows(job, stored, start, rows);
+      const tile = { start, rows, weights: readRows(job, stored, start, rows), rounded, pitch };
       for (let row = 0; row < rows; row++) {
-        quantizeRow(job, weights, rounded, start, row, pitch, sums);
+        quantizeRow(job, tile, row, sums);
         // Whatever is not finite makes the error so, and nothing else does.
-        if (!Number.isFinite(sums[1])) return unfit(job, weights, start, row);
+        if (!Number.isFinite(sums[1])) return unfit(job, tile, row);
       }
-      if (job.values) store(job, job.values, rounded, start, rows, pitch);
+      if (job.values) store(job, tile, job.values);
     }
     return { norm: sums[0]!, error: sums[1]! };
   } finally {
@@ -74,6 +85,9 @@ export function quantizeBand(job: BandJob): BandResult {
     giveBack(stored);
   }
 }
+
+/** The squares of weights, and of what they are off. */
+type Sums = Float64Array;
 
 /** Rows `start … start + rows` of the band as float32, valid until the next call. */
 function readRows(job: BandJob, stored: Uint8Array, start: number, rows: number): Float32Array {
@@ -103,23 +117,15 @@ function castOf(dtype: DType): PieceCast {
   return cast;
 }
 
-function unfit({ first, inputs }: BandJob, weights: Float32Array, start: number, row: number): BandResult {
-  const input = weights
-    .subarray(row * inputs, (row + 1) * inputs)
-    .findIndex((weight) => !Number.isFinite(weight));
-  return { row: first + start + row, input, value: weights[row * inputs + input]! };
+function unfit({ first, inputs }: BandJob, { start, weights }: Tile, row: number): BandResult {
+  const values = weights.subarray(row * inputs, (row + 1) * inputs);
+  const input = values.findIndex((value) => !Number.isFinite(value));
+  return { row: first + start + row, input, value: values[input]! };
 }
 
-/** Rounds one row of the tile, block by block, and adds to the two sums as {@link round} does. */
-function quantizeRow(
-  { inputs, blockSize, encoding, scales }: BandJob,
-  weights: Float32Array,
-  rounded: Uint8Array,
-  start: number,
-  row: number,
-  pitch: number,
-  sums: Float64Array,
-): void {
+/** Rounds one row of the tile, block by block, and adds to the sums. */
+function quantizeRow(job: BandJob, { start, weights, rounded, pitch }: Tile, row: number, sums: Sums): void {
+  const { inputs, blockSize, encoding, scales } = job;
   const blocks = Math.ceil(inputs / blockSize);
   const four = encoding === 'uint4';
   for (let block = 0; block < blocks; block++) {
@@ -132,10 +138,7 @@ function quantizeRow(
   rounded.fill(0, row * pitch + inputs, (row + 1) * pitch);
 }
 
-/**
- * Writes the whole numbers next to `w / scale`, from `-limit` to `limit - 1`, and adds the squares of the weights to the first sum,
- * of what they are off to the second.
- */
+/** Writes the whole numbers next to `w / scale`, from `-limit` to `limit - 1`, and adds to the sums. */
 function round(
   x: Float32Array,
   start: number,
@@ -144,7 +147,7 @@ function round(
   limit: number,
   rounded: Uint8Array,
   at: number,
-  sums: Float64Array,
+  sums: Sums,
 ): void {
   const inverse = scale === 0 ? 0 : 1 / scale;
   const high = limit - 1;
@@ -164,34 +167,21 @@ function round(
   sums[1]! += error;
 }
 
-/** Puts the rounded rows of a tile, `pitch` bytes apart, into their place. */
-function store(
-  { inputs, blockSize, encoding, first, outputs }: BandJob,
-  values: Uint8Array,
-  rounded: Uint8Array,
-  start: number,
-  rows: number,
-  pitch: number,
-): void {
+/** Puts the rounded rows of a tile into their place. */
+function store(job: BandJob, { start, rows, rounded, pitch }: Tile, values: Uint8Array): void {
+  const { inputs, blockSize, encoding, first, outputs } = job;
+  const count = rows * pitch;
   const at = start * rowBytes(inputs, blockSize, encoding);
   if (encoding === 'uint4') {
-    const bytes = (rows * pitch) / 2;
-    for (let i = 0; i < bytes; i++) {
-      values[at + i] = ((rounded[2 * i]! + 8) & 15) | (((rounded[2 * i + 1]! + 8) & 15) << 4);
+    for (let i = 0; i < count; i += 2) {
+      values[at + (i >> 1)] = ((rounded[i]! + 8) & 15) | (((rounded[i + 1]! + 8) & 15) << 4);
     }
   } else if (encoding === 'uint8') {
-    for (let i = 0; i < rows * pitch; i++) values[at + i] = rounded[i]! ^ 0x80;
+    for (let i = 0; i < count; i++) values[at + i] = rounded[i]! + 128;
   } else if (outputs === undefined) {
-    values.set(rounded.subarray(0, rows * pitch), at);
+    values.set(rounded.subarray(0, count), at);
   } else {
-    const target = values.subarray(first + start);
-    transposeBand(rounded, target, {
-      rows,
-      columns: inputs,
-      itemBytes: 1,
-      start: 0,
-      count: inputs,
-      pitch: outputs,
-    });
+    const band = { rows, columns: inputs, itemBytes: 1, start: 0, count: inputs, pitch: outputs };
+    transposeBand(rounded, values.subarray(first + start), band);
   }
 }
