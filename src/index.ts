@@ -15,7 +15,8 @@ export * from './errors.js';
 export type { DType, Shape } from './graph/dtype.js';
 export type { LazyTensor } from './graph/lazy-tensor.js';
 export { type InspectOptions, inspect } from './inspect/inspect.js';
-export type { InspectReport, StateReport, TokenizerSummary, WeightSummary } from './inspect/report.js';
+export type { InspectReport, TokenizerSummary, WeightSummary } from './inspect/report.js';
+export type { StateReport } from './inspect/state-sizes.js';
 export {
   MANIFEST_FILE,
   type Manifest,
@@ -26,6 +27,7 @@ export {
 export { MODEL_FAMILIES } from './models/families.js';
 export type { ModelFamily, PreparedModel, UntrainedModel } from './models/family.js';
 export type { LogitsForm } from './models/logits-form.js';
+export type { StoredForm } from './models/matrices/record.js';
 export type { SourceLayout } from './models/source-layout.js';
 export type { StateTensor } from './models/state-tensor.js';
 export { type BatchOptions, type BatchSize, chooseBatch, LARGEST_AUTO_BATCH } from './runtime/batch-size.js';

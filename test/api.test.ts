@@ -114,6 +114,7 @@ const TYPES = [
   'SourceLayout',
   'StateReport',
   'StateTensor',
+  'StoredForm',
   'StreamingDecoder',
   'TextPerplexity',
   'Timing',

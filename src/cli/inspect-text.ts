@@ -1,7 +1,8 @@
 /** What `recgemma inspect` found, as tables for people. */
 
 import { formatBytes } from '../bytes.js';
-import type { InspectReport, StateReport } from '../index.js';
+import type { InspectReport, StateReport, StoredForm } from '../index.js';
+import { formatQuality } from './format.js';
 import type { Cell } from './table.js';
 
 type Rows = (readonly Cell[])[];
@@ -11,7 +12,7 @@ type Table = (header: readonly string[], rows: Rows) => string;
 
 /** The whole report: one table for each question that it answers. */
 export function describeReport(report: InspectReport, table: Table): string {
-  const { kind, path, config, missing, state, files, tensors } = report;
+  const { kind, path, config, missing, state, files, tensors, matrices } = report;
   const sections = [table([kind.toUpperCase(), path], describeWhat(report))];
   if (config) sections.push(table(['CONFIG', ''], describeConfig(config, missing)));
   if (state) {
@@ -28,6 +29,10 @@ export function describeReport(report: InspectReport, table: Table): string {
     ]);
     sections.push(table(['TENSOR', 'DTYPE', 'SHAPE', 'BYTES'], rows));
   }
+  if (matrices && matrices.length > 0) {
+    const rows = matrices.map(({ path, form, error }) => [path, describeForm(form), formatError(error)]);
+    sections.push(table(['MATRIX', 'STORED AS', 'ERROR'], rows));
+  }
   return sections.join('\n\n');
 }
 
@@ -42,6 +47,13 @@ function describeWhat(report: InspectReport): Rows {
     const { precision, block_size: block, device, logits, opset, tool_version: version } = model;
     const blocks = block === null ? '' : ` in blocks of ${block}`;
     rows.push(['precision', `${precision}${blocks}, for ${device}`]);
+    if (model.quality) rows.push(['quality', formatQuality(model.quality)]);
+    for (const { form, count, worst_error: error, worst_path: path } of model.matrices) {
+      rows.push([
+        'matrices',
+        `${count} of ${describeForm(form)}, off by ${formatError(error)} at most (${path})`,
+      ]);
+    }
     rows.push(['graph', `logits ${logits}, opset ${opset}, by recgemma ${version}`]);
   }
   rows.push(['parameters', parameters.toLocaleString('en')]);
@@ -50,6 +62,17 @@ function describeWhat(report: InspectReport): Rows {
   }
   rows.push(['tokenizer', tokenizer ? describeTokenizer(tokenizer) : 'none found: token ids only']);
   return rows;
+}
+
+/** How a quantized matrix is stored. */
+function describeForm(form: StoredForm): string {
+  if (form.kind === 'blocks') return `${form.bits} bits in blocks of ${form.blockSize}`;
+  return form.groups === 1 ? '8 bits in columns' : `8 bits in columns of ${form.groups} groups`;
+}
+
+/** A relative error: `0.75 %`. */
+function formatError(error: number): string {
+  return `${(100 * error).toFixed(2)} %`;
 }
 
 const LAYOUTS: Readonly<Record<string, string>> = {
@@ -86,13 +109,13 @@ function describeState({ tensors, bytes_per_sequence: total }: StateReport): Row
     string,
     { name: string; kind: string; shape: string; count: number; bytes: number }
   >();
-  for (const { input, kind, shape, axes } of tensors) {
+  for (const { input, kind, shape, axes, bytes_per_sequence: bytes } of tensors) {
     const name = input.split('.').at(-1) ?? input;
     const text = shape.map((size, i) => `${axes[i] ?? ''} ${size}`.trim()).join(', ');
     const key = `${name} ${kind} ${text}`;
     const group = groups.get(key) ?? { name, kind, shape: text, count: 0, bytes: 0 };
     group.count++;
-    group.bytes += 4 * shape.reduce((product, size) => product * size, 1);
+    group.bytes += bytes;
     groups.set(key, group);
   }
   const rows = [...groups.values()].map(({ name, kind, shape, count, bytes }) => [
@@ -114,8 +137,8 @@ function describeMemory({ sizes, compared_with: transformer }: StateReport, tabl
     ...(cache === null || ratio === null ? [] : [formatBytes(cache), `${ratio.toFixed(1)} x`]),
   ]);
   if (!transformer) return table(header, rows);
-  const { layers, kv_heads: heads, head_dim: dim } = transformer;
-  const what = `TRANSFORMER is the key-value cache, also in float32, of one as large: ${layers} layers that attend to everything by ${heads} key-value head of ${dim}.`;
+  const { layers, kv_heads: heads, head_dim: dim, dtype } = transformer;
+  const what = `TRANSFORMER is the key-value cache, also in ${dtype}, of one as large: ${layers} layers that attend to everything by ${heads} key-value head of ${dim}.`;
   return `${table(header, rows)}\n${what}`;
 }
 

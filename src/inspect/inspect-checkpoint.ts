@@ -38,7 +38,7 @@ export async function inspectCheckpoint(path: string, request: InspectRequest): 
       weights: summariseWeights(tensors),
       tokenizer: tokenizer instanceof RecgemmaError ? null : tokenizer,
       files: await listFiles(path, checkpoint.files),
-      state: state && model ? { tensors: state, ...stateSizes(state, model.config, request) } : null,
+      state: state && model ? stateSizes(state, model.config, request) : null,
       ...(request.tensors && { tensors: inNaturalOrder(tensors) }),
       notes: model?.notes ?? [],
       warnings: [problem, tokenizer].flatMap((each) =>

@@ -10,7 +10,7 @@ import { tokenizerIn } from '../tokenizer/find.js';
 import type { InspectRequest } from './inspect.js';
 import type { InspectReport } from './report.js';
 import { stateSizes } from './state-sizes.js';
-import { inNaturalOrder, summariseTokenizer, summariseWeights } from './summaries.js';
+import { inNaturalOrder, summariseMatrices, summariseTokenizer, summariseWeights } from './summaries.js';
 
 /** @throws InputError where the manifest cannot be read. What else is wrong is a warning. */
 export async function inspectModel(path: string, request: InspectRequest): Promise<InspectReport> {
@@ -42,13 +42,15 @@ export async function inspectModel(path: string, request: InspectRequest): Promi
       block_size: manifest.block_size,
       device: manifest.device,
       logits: manifest.logits,
+      quality: manifest.quality ?? null,
+      matrices: summariseMatrices(manifest.matrices ?? []),
     },
     parameters: manifest.parameters,
     weights: summariseWeights(weights),
     tokenizer,
     files,
-    state: { tensors: manifest.state, ...stateSizes(manifest.state, manifest.config, request) },
-    ...(request.tensors && { tensors: inNaturalOrder(weights) }),
+    state: stateSizes(manifest.state, manifest.config, request),
+    ...(request.tensors && { tensors: inNaturalOrder(weights), matrices: manifest.matrices ?? [] }),
     notes: [],
     warnings,
   };

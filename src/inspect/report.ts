@@ -1,8 +1,9 @@
 /** What is told of a checkpoint or a model folder. Fields are spelled as in `recgemma.json`: the report is printed as JSON as it is. */
 
 import type { DType, Shape } from '../graph/dtype.js';
-import type { StateTensor } from '../models/state-tensor.js';
-import type { StateSizes } from './state-sizes.js';
+import type { Manifest, Quality } from '../manifest.js';
+import type { StoredForm } from '../models/matrices/record.js';
+import type { StateReport } from './state-sizes.js';
 
 /** The whole report. */
 export interface InspectReport {
@@ -29,6 +30,8 @@ export interface InspectReport {
   readonly state: StateReport | null;
   /** With {@link InspectOptions.tensors}: every stored tensor, in natural order. */
   readonly tensors?: readonly TensorSummary[];
+  /** With them: every quantized matrix, in the graph's order. */
+  readonly matrices?: NonNullable<Manifest['matrices']>;
   readonly notes: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -41,6 +44,19 @@ export interface ModelSummary {
   readonly block_size: number | null;
   readonly device: string;
   readonly logits: string;
+  /** What the precision costs, where it was measured. */
+  readonly quality: Quality | null;
+  /** The quantized matrices by the way in which they are stored. */
+  readonly matrices: readonly MatrixSummary[];
+}
+
+/** All quantized matrices that are stored in one way. */
+export interface MatrixSummary {
+  readonly form: StoredForm;
+  readonly count: number;
+  /** The largest relative Frobenius error of their weights, and whose it is. */
+  readonly worst_error: number;
+  readonly worst_path: string;
 }
 
 /** All tensors of one dtype. */
@@ -66,9 +82,4 @@ export interface TokenizerSummary {
   readonly vocab_size: number;
   readonly bos_id: number | null;
   readonly eos_ids: readonly number[];
-}
-
-/** The state of one sequence, and what many take beside a transformer's cache. */
-export interface StateReport extends StateSizes {
-  readonly tensors: readonly StateTensor[];
 }

@@ -2,8 +2,9 @@
 
 import { type StateTensor, stateBytes } from '../models/state-tensor.js';
 
-/** Bytes of state for sequences of several lengths. */
-export interface StateSizes {
+/** The state of one sequence, and what many take beside a transformer's cache. */
+export interface StateReport {
+  readonly tensors: readonly (StateTensor & { readonly bytes_per_sequence: number })[];
   /** When its rings are full: the most that one sequence ever takes. */
   readonly bytes_per_sequence: number;
   readonly compared_with: ComparedTransformer | null;
@@ -12,13 +13,14 @@ export interface StateSizes {
 
 /**
  * The transformer compared with: as deep and as wide as the model, every layer attending to the whole context by one key-value head
- * (multi-query, as Griffin's own baseline has; De et al. 2024, section 3.1), its cache in float32 as our state is.
+ * (multi-query, as Griffin's own baseline has; De et al. 2024, section 3.1), its cache in the form in which our rings are.
  */
 export interface ComparedTransformer {
   readonly layers: number;
   readonly kv_heads: number;
   readonly head_dim: number;
-  readonly dtype: 'float32';
+  /** int8: eight bits, and a scale for each key and value. */
+  readonly dtype: 'float32' | 'int8';
   readonly bytes_per_token: number;
 }
 
@@ -39,8 +41,9 @@ export function stateSizes(
   state: readonly StateTensor[],
   config: Readonly<Record<string, unknown>>,
   { contexts, batch }: { readonly contexts: readonly number[]; readonly batch: number },
-): StateSizes {
-  const transformer = equalTransformer(config);
+): StateReport {
+  const dtype = state.every((tensor) => tensor.dtype === 'float32') ? 'float32' : 'int8';
+  const transformer = equalTransformer(config, dtype);
   const sizes = contexts.map((context) => {
     const used = state.map((tensor) => (tensor.kind === 'ring' ? firstSlots(tensor, context) : tensor));
     const bytes = batch * stateBytes(used);
@@ -48,7 +51,8 @@ export function stateSizes(
     const ratio = cache === null ? null : cache / bytes;
     return { context, batch, state_bytes: bytes, transformer_bytes: cache, ratio };
   });
-  return { bytes_per_sequence: stateBytes(state), compared_with: transformer, sizes };
+  const tensors = state.map((tensor) => ({ ...tensor, bytes_per_sequence: stateBytes([tensor]) }));
+  return { tensors, bytes_per_sequence: stateBytes(state), compared_with: transformer, sizes };
 }
 
 function firstSlots(ring: StateTensor, count: number): StateTensor {
@@ -57,16 +61,19 @@ function firstSlots(ring: StateTensor, count: number): StateTensor {
 }
 
 /** Null where the config is not in GriffinConfig's terms. */
-function equalTransformer(config: Readonly<Record<string, unknown>>): ComparedTransformer | null {
+function equalTransformer(
+  config: Readonly<Record<string, unknown>>,
+  dtype: ComparedTransformer['dtype'],
+): ComparedTransformer | null {
   const { width, num_heads: heads, block_types: blocks } = config;
   if (typeof width !== 'number' || typeof heads !== 'number' || !Array.isArray(blocks)) return null;
   const [layers, headDim, kvHeads] = [blocks.length, width / heads, 1];
-  const keysAndValues = 2 * layers * kvHeads * headDim;
+  const rowBytes = dtype === 'float32' ? FLOAT32_BYTES * headDim : headDim + FLOAT32_BYTES;
   return {
     layers,
     kv_heads: kvHeads,
     head_dim: headDim,
-    dtype: 'float32',
-    bytes_per_token: keysAndValues * FLOAT32_BYTES,
+    dtype,
+    bytes_per_token: 2 * layers * kvHeads * rowBytes,
   };
 }

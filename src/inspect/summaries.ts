@@ -1,10 +1,11 @@
-/** Short accounts of tensors and of a tokenizer. */
+/** Short accounts of tensors, of quantized matrices and of a tokenizer. */
 
 import type { DType } from '../graph/dtype.js';
 import { elementCount } from '../graph/dtype.js';
+import type { Manifest } from '../manifest.js';
 import type { TokenizerFiles } from '../tokenizer/find.js';
 import { openTokenizerFiles } from '../tokenizer/open.js';
-import type { TensorSummary, TokenizerSummary, WeightSummary } from './report.js';
+import type { MatrixSummary, TensorSummary, TokenizerSummary, WeightSummary } from './report.js';
 
 /** Adds tensors up by dtype, the largest sum first. */
 export function summariseWeights(tensors: readonly TensorSummary[]): WeightSummary[] {
@@ -19,6 +20,18 @@ export function summariseWeights(tensors: readonly TensorSummary[]): WeightSumma
     });
   }
   return [...sums.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
+/** Counts quantized matrices by the way in which they are stored, the most frequent first. */
+export function summariseMatrices(matrices: NonNullable<Manifest['matrices']>): MatrixSummary[] {
+  const sums = new Map<string, MatrixSummary>();
+  for (const { path, form, error } of matrices) {
+    const key = JSON.stringify(form);
+    const sum = sums.get(key) ?? { form, count: 0, worst_error: error, worst_path: path };
+    const worst = error > sum.worst_error ? { worst_error: error, worst_path: path } : {};
+    sums.set(key, { ...sum, ...worst, count: sum.count + 1 });
+  }
+  return [...sums.values()].sort((a, b) => b.count - a.count);
 }
 
 /** In the order in which people count: `blocks.2` before `blocks.10`. */

@@ -10,6 +10,7 @@ import { InputError, UnavailableError, UsageError } from '../../src/errors.js';
 import { inspect } from '../../src/inspect/inspect.js';
 import { stateSizes } from '../../src/inspect/state-sizes.js';
 import { inNaturalOrder } from '../../src/inspect/summaries.js';
+import { readModelFolder } from '../../src/manifest.js';
 import { griffinState } from '../../src/models/griffin/griffin.js';
 import { GRIFFIN_PRESETS } from '../../src/models/griffin/presets.js';
 import { convertGolden, goldenPath, missing, temporaryFolder } from '../support/goldens.js';
@@ -179,6 +180,30 @@ describe('a model folder', { concurrency: 1 }, () => {
     assert.equal(report.state!.bytes_per_sequence, 5888);
     assert.deepEqual(report.warnings, []);
     assert.ok(report.files.some(({ name, bytes }) => name === 'recgemma.json' && bytes > 0));
+  });
+
+  it('of int8 shows how its matrices and its rings are stored', async () => {
+    const folder = await convertGolden('rg-tiny/hf-bf16', { precision: 'int8' });
+    const { matrices } = (await readModelFolder(folder)).manifest;
+    const report = await inspect(folder, { tensors: true, contexts: [1000] });
+    assert.deepEqual(report.matrices, matrices);
+    // Eight blocks with three matrices of the MLP each; six recurrent ones with three more, two of attention with four; the embedding.
+    assert.equal(matrices!.length, 8 * 3 + 6 * 3 + 2 * 4 + 1);
+    const summaries = report.model!.matrices;
+    assert.equal(
+      summaries.reduce((sum, { count }) => sum + count, 0),
+      matrices!.length,
+    );
+    for (const { form, worst_error, worst_path } of summaries) {
+      const alike = matrices!.filter((each) => JSON.stringify(each.form) === JSON.stringify(form));
+      assert.equal(worst_error, Math.max(...alike.map(({ error }) => error)));
+      assert.equal(alike.find(({ path }) => path === worst_path)?.error, worst_error);
+    }
+    assert.equal(report.model!.quality, null);
+    // Keys and values of 8 bytes and a scale, in both layers and 16 slots; the transformer's in all 8 layers and for every token.
+    const carried = 6 * 4 * (40 + 3 * 40);
+    assert.equal(report.state!.bytes_per_sequence, carried + 2 * 16 * 2 * (8 + 4));
+    assert.equal(report.state!.sizes[0]!.transformer_bytes, 1000 * 8 * 2 * (8 + 4));
   });
 
   it('with files that are missing or changed is shown with warnings', async () => {
