@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { convert } from '../../src/convert/convert.js';
+import { type ConvertOptions, convert } from '../../src/convert/convert.js';
+import type { StorageOptions } from '../../src/convert/storage.js';
 import type { Engine } from '../../src/runtime/engine.js';
 import { openTokenizer } from '../../src/tokenizer/open.js';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js';
@@ -18,12 +19,24 @@ export interface FactbookModel {
   readonly tokenizer: Tokenizer;
 }
 
+/** How to convert `griffin`, `hawk` or `mqa` into a new folder. */
+export async function factbookOptions(name: string, storage: StorageOptions = {}): Promise<ConvertOptions> {
+  return {
+    checkpoint: join(FACTBOOK, name, 'checkpoint'),
+    modelConfig: join(FACTBOOK, name, 'model-config.json'),
+    tokenizer: join(FACTBOOK, name),
+    out: join(await temporaryFolder(), name),
+    ...storage,
+  };
+}
+
 const opening = new Map<string, Promise<FactbookModel>>();
 
-/** Converts and loads `griffin`, `hawk` or `mqa`, at the first call. */
-export function factbookModel(name: string): Promise<FactbookModel> {
-  const model = opening.get(name) ?? convertAndLoad(name);
-  opening.set(name, model);
+/** Converts and loads one of them, at the first call. */
+export function factbookModel(name: string, storage: StorageOptions = {}): Promise<FactbookModel> {
+  const key = JSON.stringify([name, storage]);
+  const model = opening.get(key) ?? convertAndLoad(name, storage);
+  opening.set(key, model);
   return model;
 }
 
@@ -32,13 +45,8 @@ export function heldOutText(): string {
   return readFileSync(join(FACTBOOK, 'heldout.txt'), 'utf8');
 }
 
-async function convertAndLoad(name: string): Promise<FactbookModel> {
-  const out = join(await temporaryFolder(), name);
-  await convert({
-    checkpoint: join(FACTBOOK, name, 'checkpoint'),
-    modelConfig: join(FACTBOOK, name, 'model-config.json'),
-    tokenizer: join(FACTBOOK, name),
-    out,
-  });
-  return { engine: await loadEngine(out), tokenizer: (await openTokenizer(out))! };
+async function convertAndLoad(name: string, storage: StorageOptions): Promise<FactbookModel> {
+  const options = await factbookOptions(name, storage);
+  await convert(options);
+  return { engine: await loadEngine(options.out), tokenizer: (await openTokenizer(options.out))! };
 }

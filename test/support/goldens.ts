@@ -103,7 +103,7 @@ export function goldenOptions(
 /** Converts `checkpoints/{checkpoint}`, such as `rg-tiny/hf-f32`, at the first call, and returns its model folder. */
 export function convertGolden(
   checkpoint: string,
-  options: Pick<ConvertOptions, 'attentionWindow' | 'logits'> = {},
+  options: Pick<ConvertOptions, 'attentionWindow' | 'logits' | 'precision'> = {},
 ): Promise<string> {
   return once(converted, JSON.stringify([checkpoint, options]), async () => {
     const out = join(await temporaryFolder(), 'model');
