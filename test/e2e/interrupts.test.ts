@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { open, readdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { fixture } from '../checkpoint/digests.js';
 import { goldenPath, temporaryFolder } from '../support/goldens.js';
-import { huggingFaceFolder } from '../support/hugging-face-folder.js';
+import { hollowCheckpoint } from '../support/hugging-face-folder.js';
 import { idsModel, textModel } from './models.js';
 import { finish, jsonLines, NOT_BUILT, recgemma, start, until, wasInterrupted } from './run.js';
 
@@ -17,7 +18,8 @@ const RG_TINY = goldenPath('checkpoints/rg-tiny/hf-bf16')!;
 describe('an interrupted conversion', { skip: NOT_BUILT, concurrency: 1 }, () => {
   let checkpoint: string;
   before(async () => {
-    checkpoint = await largeCheckpoint();
+    // An embedding of 480 MB: it takes a while to convert.
+    checkpoint = await hollowCheckpoint(3_000_000);
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -46,6 +48,23 @@ describe('an interrupted conversion', { skip: NOT_BUILT, concurrency: 1 }, () =>
     assert.equal(jsonLines<{ error: { code: string } }>(result)[0]!.error.code, 'interrupted');
     assert.deepEqual(await readdir(out), names);
     assert.deepEqual(await readdir(join(out, '..')), ['model']);
+  });
+});
+
+describe('an interrupted measurement', { skip: NOT_BUILT }, () => {
+  it('leaves the model folder, says so, and removes what it was compared with', async () => {
+    const folder = await temporaryFolder();
+    const out = join(folder, 'model');
+    const griffin = fixture('factbook/griffin');
+    const config = ['--model-config', join(griffin, 'model-config.json')];
+    const child = start(['convert', griffin, ...config, '--out', out, '--precision', 'int4']);
+    await until(child, async () => (await readdir(folder)).some((name) => name.startsWith('model.fp32-')));
+    child.kill('SIGINT');
+    const result = await finish(child);
+    assert.ok(wasInterrupted(result), JSON.stringify(result));
+    assert.match(result.stderr, /Interrupted\. \S+model is written; its quality was not measured\.\n$/);
+    assert.deepEqual(await readdir(folder), ['model']);
+    assert.equal((await recgemma(['verify', out, '-q'])).status, 0);
   });
 });
 
@@ -110,34 +129,4 @@ async function stopAtFirstOutput(child: ChildProcessWithoutNullStreams) {
   child.stdin.end();
   child.stdout.once('data', () => child.kill('SIGINT'));
   return finish(child);
-}
-
-/** A checkpoint with an embedding of 480 MB, none of which takes room on the disk: it takes a while to convert. */
-async function largeCheckpoint(): Promise<string> {
-  const vocabSize = 3_000_000;
-  let width = 0;
-  const shapes: [name: string, shape: readonly number[]][] = [];
-  const folder = await huggingFaceFolder(({ tensors, config }) => {
-    for (const [name, , shape] of tensors.values()) {
-      if (name === 'model.embed_tokens.weight') width = shape[1]!;
-      shapes.push([name, name === 'model.embed_tokens.weight' ? [vocabSize, width] : shape]);
-    }
-    config.vocab_size = vocabSize;
-  });
-  let end = 0;
-  const header = Object.fromEntries(
-    shapes.map(([name, shape]) => {
-      const start = end;
-      end += 4 * shape.reduce((a, b) => a * b, 1);
-      return [name, { dtype: 'F32', shape, data_offsets: [start, end] }];
-    }),
-  );
-  const json = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(json.length));
-  const file = await open(join(folder, 'model.safetensors'), 'w');
-  await file.write(Buffer.concat([length, json]));
-  await file.truncate(8 + json.length + end);
-  await file.close();
-  return folder;
 }

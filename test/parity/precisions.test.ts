@@ -20,6 +20,7 @@ import { gather } from '../support/gather.js';
 import { temporaryFolder } from '../support/goldens.js';
 import { assertClose } from '../support/numbers.js';
 
+const ONE_THREAD = { threads: 1 } as const;
 const MODELS = ['griffin', 'hawk', 'mqa'] as const;
 
 /** A way of storing a model, and what it may cost. */
@@ -97,7 +98,12 @@ describe('fewer bits', { concurrency: 1 }, () => {
         const ratio = (await heldOutPerplexity(rounded)) / (await exact);
         assert.ok(Math.abs(ratio - 1) < limits.perplexity, `perplexity times ${ratio}`);
 
-        const found = await compareWithModel(rounded.engine, reference.engine.folder.path, new CheckList());
+        const found = await compareWithModel(
+          rounded.engine,
+          reference.engine.folder.path,
+          new CheckList(),
+          ONE_THREAD,
+        );
         assert.ok(found.klDivergence < limits.divergence, `KL divergence ${found.klDivergence}`);
         assert.ok(1 - found.greedyAgreement < limits.disagreement, `agreement ${found.greedyAgreement}`);
       });
@@ -114,7 +120,10 @@ describe('fewer bits', { concurrency: 1 }, () => {
       });
 
       it(`leave ${model} in ${name} in agreement with itself, its saved state to the bit`, async () => {
-        const { checks } = await verifyModel((await factbookModel(model, options)).engine.folder.path);
+        const { checks } = await verifyModel(
+          (await factbookModel(model, options)).engine.folder.path,
+          ONE_THREAD,
+        );
         assert.deepEqual(
           checks.filter(({ passed }) => !passed),
           [],
@@ -137,7 +146,7 @@ describe('fewer bits', { concurrency: 1 }, () => {
     ]);
     const state = manifest.state.map((each) => ({ ...each, output: outputs.get(each.input) ?? each.output }));
     await writeFile(file, JSON.stringify({ ...manifest, state }));
-    const { checks } = await verifyModel(folder);
+    const { checks } = await verifyModel(folder, ONE_THREAD);
     assert.deepEqual(
       checks.filter(({ passed }) => !passed).map(({ name }) => name),
       ['chunks of 64', 'chunks of 7', 'token by token', 'ragged batch'],
@@ -151,7 +160,7 @@ describe('keys and values in eight bits', { concurrency: 1 }, () => {
       const { engine } = await factbookModel(model, { keyValues: 'int8' });
       const reference = await factbookModel(model);
       assert.ok(engine.folder.manifest.state.some(({ dtype }) => dtype === 'uint8'));
-      const found = await compareWithModel(engine, reference.engine.folder.path, new CheckList());
+      const found = await compareWithModel(engine, reference.engine.folder.path, new CheckList(), ONE_THREAD);
       assert.ok(found.klDivergence > 0 && found.klDivergence < 2e-4, `KL divergence ${found.klDivergence}`);
       assert.ok(Math.abs(found.perplexityRatio - 1) < 2e-3, `perplexity times ${found.perplexityRatio}`);
       assert.ok(found.greedyAgreement > 0.98, `agreement ${found.greedyAgreement}`);
