@@ -26,7 +26,7 @@ export interface BatchOptions {
 export interface BatchSize {
   /** Sequences that run together. */
   readonly batch: number;
-  /** Rows of state that are held for them: a few more, which are filled ahead. */
+  /** Rows of state that are held for them: up to twice as many, for those that are filled ahead. */
   readonly rows: number;
   /** Bytes of one row's state, when its attention window is full. */
   readonly rowBytes: number;

@@ -44,7 +44,7 @@ const MAX_LOGITS = 2 ** 25;
 
 /** Rows of state that a run of `batch` sequences needs, those included that are filled ahead: see {@link schedule}. */
 export function rowsOf(batch: number): number {
-  return batch + Math.floor(batch / 2);
+  return batch === 1 ? 1 : 2 * batch;
 }
 
 /** How many positions of a call may be asked about. */
@@ -54,7 +54,7 @@ export function maxAsked(engine: Engine): number {
 
 /**
  * Runs sequences in the first rows of the engine and tells of what comes, call by call. Whoever takes a report may add tokens to its sequence, which goes on
- * then; one to which nothing is added when all of it was fed is over. Whenever a row is to be filled, a few more are filled ahead, up to {@link rowsOf}: long
+ * then; one to which nothing is added when all of it was fed is over. When a row is to be filled, as many again as run are filled ahead: long
  * prompts that are prefilled together cost less, and the rows that run stand still less often.
  *
  * What a sequence gives does not depend on the others, but for rounding: a call that is cut elsewhere may add up in another order.

@@ -31,8 +31,8 @@ describe('the batch', () => {
     const folder = await folderOf();
     const batchOf = async (free: number) =>
       (await chooseBatch(folder, { sequences: 1000, free: free * MiB })).batch;
-    // 8 sequences and 4 that are filled ahead take 120 MiB.
-    assert.deepEqual(await Promise.all([0, 100, 160, 340, 9000].map(batchOf)), [1, 1, 2, 8, 64]);
+    // 8 sequences and as many that are filled ahead take 160 MiB.
+    assert.deepEqual(await Promise.all([0, 100, 180, 420, 9000].map(batchOf)), [1, 1, 2, 8, 64]);
   });
 
   it('is never larger than the work', async () => {
@@ -42,7 +42,7 @@ describe('the batch', () => {
       [undefined, 3, 3, 3],
       [undefined, 0, 1, 1],
       [4096, 5, 5, 5],
-      [4, 99, 4, 6],
+      [4, 99, 4, 8],
     ] as const) {
       const size = await chooseBatch(folder, { batch, sequences, free });
       assert.deepEqual(size, { batch: chosen, rows, rowBytes: 10 * MiB });
@@ -52,14 +52,14 @@ describe('the batch', () => {
   it('that was asked for may take all memory, and is refused before it takes more', async () => {
     const folder = await folderOf();
     const free = 300 * MiB;
-    assert.equal((await chooseBatch(folder, { batch: 13, sequences: 99, free })).batch, 13);
+    assert.equal((await chooseBatch(folder, { batch: 10, sequences: 99, free })).batch, 10);
     await assert.rejects(chooseBatch(folder, { batch: 24, sequences: 99, free }), (error) => {
       assert.ok(error instanceof UnavailableError);
       assert.equal(
         error.message,
-        'A batch of 24 needs 360.0 MiB: 36 states of 10.0 MiB. Beside the weights, 200.0 MiB of memory are free.',
+        'A batch of 24 needs 480.0 MiB: 48 states of 10.0 MiB. Beside the weights, 200.0 MiB of memory are free.',
       );
-      assert.equal(error.hint, 'Try --batch 13, or leave --batch out.');
+      assert.equal(error.hint, 'Try --batch 10, or leave --batch out.');
       return true;
     });
   });

@@ -53,7 +53,7 @@ describe('200 prompts of mixed lengths', () => {
     return { requests, stopIds };
   };
 
-  for (const [temperature, ...batches] of [[0, 4, 8] as const, [0.8, 8] as const]) {
+  for (const [temperature, ...batches] of [[0, 4, 16, 64] as const, [0.8, 8] as const]) {
     it(`give what they give one by one, at temperature ${temperature}, with rows that are busy`, async () => {
       const { requests, stopIds } = mixed();
       const options = { temperature, stopIds };
@@ -65,7 +65,7 @@ describe('200 prompts of mixed lengths', () => {
         assert.deepEqual(idsOf(together), idsOf(alone), `batch ${batch}`);
         const { busy, calls, promptTokens, sharedTokens } = together.stats;
         assert.ok(busy >= 0.9, `batch ${batch}: ${busy} busy`);
-        assert.ok(calls < alone.stats.calls / (batch / 2), `${calls} calls`);
+        assert.ok(calls < alone.stats.calls / Math.min(8, batch / 2), `${calls} calls`);
         assert.deepEqual([promptTokens, sharedTokens], [alone.stats.promptTokens, 0]);
       }
       if (temperature > 0) return; // each place among the requests has a stream of random numbers of its own
