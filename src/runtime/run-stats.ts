@@ -9,8 +9,8 @@ export interface CallFacts {
   /** Those of them that sequences came with; the others were drawn. */
   readonly promptTokens: number;
   readonly milliseconds: number;
-  /** Whether sequences were still waiting for a row. */
-  readonly waiting: boolean;
+  /** Whether more sequences were waiting than the batch had free rows. */
+  readonly crowded: boolean;
 }
 
 /** Adds up what {@link CallFacts} say; hand one to `generate` or `score`, and read it at any time. */
@@ -23,28 +23,28 @@ export class RunStats {
   sharedTokens = 0;
   /** Milliseconds that the computed tokens of prompts took; a call's time is divided by its tokens. */
   promptMs = 0;
-  #fullCalls = 0;
+  #crowdedCalls = 0;
   #busyShares = 0;
 
   /** @param batch rows that run together. */
   constructor(readonly batch: number) {}
 
   /** Takes a call in. */
-  add({ rows, tokens, promptTokens, milliseconds, waiting }: CallFacts): void {
+  add({ rows, tokens, promptTokens, milliseconds, crowded }: CallFacts): void {
     this.calls += 1;
     this.promptTokens += promptTokens;
     this.promptMs += (milliseconds * promptTokens) / tokens;
-    if (!waiting) return;
-    this.#fullCalls += 1;
+    if (!crowded) return;
+    this.#crowdedCalls += 1;
     // Rows that are filled ahead make a call larger than the batch.
     this.#busyShares += Math.min(1, rows / this.batch);
   }
 
   /**
-   * Rows that carried a token in a call, as a share of the batch, on average over the calls that were made while sequences were still waiting for a row: at
-   * the end there is nothing to fill rows with. 1 where there was no such call.
+   * Rows that carried a token in a call, as a share of the batch, on average over the calls that were made while more sequences were waiting than the batch
+   * had free rows: at the end there is nothing to fill rows with. 1 where there was no such call.
    */
   get busy(): number {
-    return this.#fullCalls === 0 ? 1 : this.#busyShares / this.#fullCalls;
+    return this.#crowdedCalls === 0 ? 1 : this.#busyShares / this.#crowdedCalls;
   }
 }

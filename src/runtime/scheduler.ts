@@ -74,7 +74,7 @@ export async function* schedule<S extends Sequence>(
     const began = performance.now();
     const answers = rows.some(({ left }) => left === 0)
       ? new Map<number, Answers>()
-      : await call(engine, rows, await waiting.any(), options);
+      : await call(engine, rows, await isCrowded(rows, waiting, options), options);
     const reports = rows.flatMap(({ sequence, left, entered }, row): Report<S> | [] => {
       const own = answers.get(row);
       if (isSharedPrefix(sequence) || (left > 0 && !own)) return [];
@@ -148,11 +148,21 @@ async function fill<S extends Sequence>(
   }
 }
 
+/** Whether more sequences wait for a row than the batch has free rows. */
+async function isCrowded<S extends Sequence>(
+  rows: readonly Row<S>[],
+  waiting: WaitingList<S>,
+  { batch }: ScheduleOptions,
+): Promise<boolean> {
+  const running = rows.filter(({ sequence }) => !isSharedPrefix(sequence)).length;
+  return waiting.hasMoreThan(Math.max(0, batch - running));
+}
+
 /** Runs the next call; answers by row. */
 async function call(
   engine: Engine,
   rows: readonly Row<Sequence>[],
-  waiting: boolean,
+  crowded: boolean,
   { batch, needs, chunk = PREFILL_CHUNK, stats }: ScheduleOptions,
 ): Promise<Map<number, Answers>> {
   const { firstRow, lengths } = planCall(rows, { batch, chunk, asked: maxAsked(engine) });
@@ -171,7 +181,7 @@ async function call(
     tokens: sum(lengths),
     promptTokens: sum(parts.map(({ row, length }) => row.givenOf(length))),
     milliseconds: performance.now() - began,
-    waiting,
+    crowded,
   });
 
   const answers = new Map<number, Answers>();

@@ -1,6 +1,7 @@
 /** Sequences that wait for a row, in their order; one whose shared beginning is still being computed lets others pass. */
 
 import type { Sequence } from './sequence.js';
+import { isSharedPrefix } from './shared-prefix.js';
 
 /** Sequences that are looked through for one that can begin. */
 const LONGEST = 64;
@@ -24,9 +25,11 @@ export class WaitingList<S extends Sequence> {
     return undefined;
   }
 
-  /** Whether there is any sequence left. */
-  async any(): Promise<boolean> {
-    return this.#waiting.length > 0 || (await this.#fetch());
+  /** Whether more than `count` sequences are left, shared beginnings not counted. */
+  async hasMoreThan(count: number): Promise<boolean> {
+    const left = () => this.#waiting.filter((sequence) => !isSharedPrefix(sequence)).length;
+    while (left() <= count) if (!(await this.#fetch())) return false;
+    return true;
   }
 
   async #fetch(): Promise<boolean> {
