@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fixture } from '../checkpoint/digests.js';
 import { goldenOptions, goldenPath, loadGolden, temporaryFolder } from '../support/goldens.js';
 import { textCheckpoint } from './models.js';
 import { jsonLines, NOT_BUILT, recgemma } from './run.js';
@@ -161,6 +162,40 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
     assert.equal(result.status, 0, result.stderr);
     assert.match(result.stderr, /\nverify \S+model\n/);
     assert.match(result.stdout, /^Wrote /);
+  });
+
+  it('tells what fewer bits cost, in its text, its JSON, the manifest and inspect', async () => {
+    const out = join(await temporaryFolder(), 'model');
+    const griffin = fixture('factbook/griffin');
+    const config = ['--model-config', join(griffin, 'model-config.json')];
+    const convert = (...args: string[]) =>
+      recgemma(['convert', griffin, ...config, '--out', out, '--precision', 'int8', '--force', ...args]);
+    const told =
+      /perplexity \+0\.\d\d %, KL divergence \d\.\de-4, greedy agreement 9\d\.\d % against fp32 over \d+ tokens/;
+
+    const unmeasured = await convert('--no-verify');
+    assert.deepEqual([unmeasured.status, unmeasured.stderr], [0, '']);
+    assert.doesNotMatch(unmeasured.stdout, /Quality/);
+
+    const measured = await convert();
+    assert.equal(measured.status, 0, measured.stderr);
+    assert.match(measured.stdout, new RegExp(`^Wrote .*\\nQuality: ${told.source}\\.\\n$`));
+    assert.match(measured.stderr, /^measure \S+model against float32$/m);
+    assert.match((await recgemma(['inspect', out])).stdout, new RegExp(`\\nquality +${told.source}\\n`));
+
+    const verified = await convert('--verify', '--json');
+    assert.equal(verified.status, 0, verified.stderr);
+    const { quality } = JSON.parse(verified.stdout) as { quality: Record<string, unknown> };
+    assert.deepEqual(Object.keys(quality), [
+      'against',
+      'tokens',
+      'kl_divergence',
+      'greedy_agreement',
+      'perplexity_ratio',
+    ]);
+    const manifest = JSON.parse(await readFile(join(out, 'recgemma.json'), 'utf8')) as { quality: unknown };
+    assert.deepEqual(manifest.quality, quality);
+    assert.deepEqual(await readdir(join(out, '..')), ['model']);
   });
 
   it('with --logits all writes a form that is not run here', async () => {
