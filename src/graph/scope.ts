@@ -20,7 +20,7 @@ import type { WeightStore } from './weight-store.js';
 export type Operand = Value | number;
 
 /** ONNX's numbers of the dtypes that a value is cast to (`TensorProto.DataType`). */
-const CAST_TO = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
+const CAST_TO = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 
 /** The end of an axis, in a slice. */
 const TO_THE_END = Number.MAX_SAFE_INTEGER;

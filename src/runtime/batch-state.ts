@@ -116,12 +116,12 @@ export class BatchState {
   }
 
   /**
-   * The graph's state inputs for `count` rows from `first` on, without copying where that is possible. A ring is fed as short
-   * as it may be: a single row's used slots, or one empty slot where nothing is used.
+   * The graph's state inputs for `count` rows from `first` on, without copying where that is possible. A ring is fed as short as it may be: a single row's used slots, or
+   * the first ones where nothing is used; but always a multiple of {@link FIRST_SLOTS}, so that sums over the ring add up in the same order whatever its length.
    */
   inputs(first: number, count: number): StateInput[] {
     const longest = Math.max(0, ...Array.from({ length: count }, (_, i) => this.numTokens(first + i)));
-    const used = Math.max(1, Math.min(longest, this.#slots));
+    const used = Math.min(this.#slots, FIRST_SLOTS * Math.max(1, Math.ceil(longest / FIRST_SLOTS)));
     return this.#tensors.map((each) => {
       const { tensor, unit } = each;
       const length = this.#rowLength(each);
@@ -129,7 +129,9 @@ export class BatchState {
       const { input: name, dtype } = tensor;
       if (tensor.kind !== 'ring') return { name, dtype, data: all, dims: [count, ...tensor.shape] };
       const dims = tensor.shape.slice(1);
-      if (longest === 0) return { name, dtype, data: zeros(tensor, count * unit), dims: [count, 1, ...dims] };
+      if (longest === 0) {
+        return { name, dtype, data: zeros(tensor, count * used * unit), dims: [count, used, ...dims] };
+      }
       if (count === 1) return { name, dtype, data: all.subarray(0, used * unit), dims: [1, used, ...dims] };
       return { name, dtype, data: all, dims: [count, this.#slots, ...dims] };
     });

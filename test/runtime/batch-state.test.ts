@@ -164,20 +164,20 @@ describe('a batch of states', () => {
     check(state, rows, 0, 2, 2048);
   });
 
-  it('feeds a single empty slot where nothing has been seen, and zeros', () => {
+  it('feeds few slots where nothing has been seen, and zeros', () => {
     const state = new BatchState(tensorsOf(16));
     state.reserve(3);
     const [carried, ring] = state.inputs(0, 3);
-    assert.deepEqual(ring!.dims, [3, 1, 1, HEAD]);
+    assert.deepEqual(ring!.dims, [3, 16, 1, HEAD]);
     assert.ok([...carried!.data, ...ring!.data].every((value) => value === 0));
   });
 
-  it('feeds a single row no more slots than it has used', () => {
-    const state = new BatchState(tensorsOf(100));
+  it('feeds a single row the slots that it has used, in whole sixty-fours', () => {
+    const state = new BatchState(tensorsOf(400));
     const rows = [{ ...EMPTY }, { ...EMPTY }];
     state.reserve(2);
-    feed(state, rows, createRandom(3), 0, [90, 7]);
-    assert.deepEqual(state.inputs(1, 1)[1]!.dims, [1, 7, 1, HEAD]);
-    assert.deepEqual(state.inputs(0, 1)[1]!.dims, [1, 90, 1, HEAD]);
+    feed(state, rows, createRandom(3), 0, [190, 7]);
+    assert.deepEqual(state.inputs(1, 1)[1]!.dims, [1, 64, 1, HEAD]);
+    assert.deepEqual(state.inputs(0, 1)[1]!.dims, [1, 192, 1, HEAD]);
   });
 });

@@ -2,7 +2,7 @@
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
-import { mergeColumns } from '../../graph/transform.js';
+import { mergeColumns, takeFirst } from '../../graph/transform.js';
 import type { LayerState } from '../layers/model-state.js';
 import type { Sequence } from '../layers/sequence.js';
 import type { GriffinConfig } from './config.js';
@@ -52,21 +52,27 @@ export function rgLru(
   return y;
 }
 
-/** Input and recurrence gate, `sigmoid` of a block-diagonal layer each; one product per block serves both. */
+/**
+ * Input and recurrence gate, `sigmoid` of a block-diagonal layer each; one product for each block serves both. A product of all blocks at once would add up in another
+ * order for one row than for many, and take longer for fewer than a hundred: onnxruntime lays out only single matrices beforehand.
+ */
 function gates(m: Scope, { numHeads, lruWidth }: GriffinConfig, x: Value): [Value, Value] {
   const block = lruWidth / numHeads;
   const [batch, time] = x.axes as [string, string];
+  const rows = `${batch}*${time}`;
   const named = ['input_gate', 'a_gate'].map((name) => ({
     w: m.at(name).tensor('w', [numHeads, block, block]),
     b: m.at(name).tensor('b', [numHeads, block]),
   }));
-  const w = m.initializer('gates.w', mergeColumns(named.map((gate) => gate.w)));
+  const blocks = m.split(m.reshape(x, [rows, lruWidth]), new Array<number>(numHeads).fill(block));
+  const products = blocks.map((each, i) => {
+    const w = mergeColumns(named.map((gate) => takeFirst(gate.w, i)));
+    return m.matmul(each, m.initializer(`gates.w_${i}`, w));
+  });
   const b = m.initializer('gates.b', mergeColumns(named.map((gate) => gate.b)));
-
-  const blocks = m.transpose(m.reshape(x, [`${batch}*${time}`, numHeads, block]), [1, 0, 2]);
-  const rows = m.add(m.transpose(m.matmul(blocks, w), [1, 0, 2]), b);
+  const all = m.add(m.reshape(m.concat(products, 1), [rows, numHeads, 2 * block]), b);
   const [inputGate, recurrenceGate] = m
-    .split(m.sigmoid(rows), [block, block])
+    .split(m.sigmoid(all), [block, block])
     .map((gate) => m.reshape(gate, [batch, time, lruWidth]));
   return [inputGate!, recurrenceGate!];
 }

@@ -1,13 +1,14 @@
 /**
  * A ring of keys and values in eight bits, each with a scale: a quarter of float32's memory, and products on the processor's 8-bit instructions. The call's own keys are
- * rounded before they are attended to, so that it makes no difference in which call a token came.
+ * rounded before they are attended to, and what is not a sum of integers is added up in float64: so to the last bit it makes no difference in which call a token came, where it
+ * stands in the ring, and how long the ring is.
  */
 
 import type { Axis } from '../../graph/axis.js';
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
 import { type StateTensor, stateNames } from '../state-tensor.js';
-import { maskedSoftmax } from './attention-weights.js';
+import { unscaledSoftmax } from './attention-weights.js';
 import type { KeyValueForm } from './key-values.js';
 import type { LayerState } from './model-state.js';
 import { type RoundedRows, roundAround128, roundSigned, roundUnsigned, ZERO_POINT } from './rounding.js';
@@ -35,10 +36,11 @@ export const int8KeyValues: KeyValueForm = {
     const scores = m.mul(m.mul(m.cast(m.transpose(sums, [0, 2, 1]), 'float32'), keys.scale), queries.scale);
 
     // Each value's scale goes into its weight, so that the product is one of integers again.
-    const weights = roundUnsigned(m, m.mul(maskedSoftmax(m, scores, inputs), values.scale));
-    const [cached, fresh] = m.split(weights.values, ['cached', 'time']);
+    const { weights, total } = unscaledSoftmax(m, scores, inputs);
+    const rounded = roundUnsigned(m, m.mul(weights, values.scale));
+    const [cached, fresh] = m.split(rounded.values, ['cached', 'time']);
     const mixed = m.add(product(m, cached!, values.cached, 0), product(m, fresh!, values.fresh, 0));
-    return m.mul(m.cast(mixed, 'float32'), weights.scale);
+    return m.mul(m.cast(mixed, 'float32'), m.div(rounded.scale, total));
   },
 };
 
