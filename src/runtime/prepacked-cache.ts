@@ -13,6 +13,7 @@ import {
   readFile,
   rename,
   rm,
+  rmdir,
   stat,
   utimes,
   writeFile,
@@ -73,8 +74,14 @@ export class PrepackedEntry {
 
   /** What was kept; undefined where there is nothing. A damaged entry is removed. */
   async find(): Promise<PackedModel | undefined> {
+    const empty = (await readdir(this.#folder).catch(() => [])).length === 0;
+    if (empty) return undefined;
+    // An entry gets its place when it is complete, so what is there without a record is damaged.
     const record = await readRecord(this.#folder);
-    if (!record) return undefined;
+    if (!record) {
+      await this.#remove();
+      return undefined;
+    }
     const graph = await readFile(join(this.#folder, MODEL_FILE)).catch(() => undefined);
     const data = await stat(join(this.#folder, MODEL_DATA_FILE)).catch(() => undefined);
     const whole =
@@ -122,8 +129,8 @@ export class PrepackedEntry {
       };
       await writeFile(join(partial, RECORD_FILE), JSON.stringify(record));
       for (const file of [MODEL_FILE, MODEL_DATA_FILE, RECORD_FILE]) await flush(join(partial, file));
-      // What lies there without a record is the mark of the first load; a record is another process's entry, and makes the rename fail.
-      if (!(await readRecord(this.#folder))) await this.#remove();
+      // The mark of the first load is an empty folder; what is not empty is another process's entry, and makes the rename fail.
+      await rmdir(this.#folder).catch(() => {});
       await rename(partial, this.#folder);
     } catch (error) {
       await rm(partial, { recursive: true, force: true });

@@ -57,7 +57,7 @@ export function maxAsked(engine: Engine): number {
  * then; one to which nothing is added when all of it was fed is over. When a row is to be filled, as many again as run are filled ahead: long
  * prompts that are prefilled together cost less, and the rows that run stand still less often.
  *
- * What a sequence gives does not depend on the others, but for rounding: a call that is cut elsewhere may add up in another order.
+ * What a sequence gives does not depend on the others: to the bit in int8, but for the order of sums in float32, and in int4 but for onnxruntime's rounding.
  * @throws the signal's reason between two calls.
  */
 export async function* schedule<S extends Sequence>(
