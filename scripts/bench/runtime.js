@@ -26,7 +26,7 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '1,2,4,8,16,32,64' },
     prefill: { type: 'string', default: '128,512,2048' },
     context: { type: 'string' },
-    'kv-cache': { type: 'string', default: 'float32' },
+    'kv-cache': { type: 'string', default: 'auto' },
     threads: { type: 'string' },
     seconds: { type: 'string', default: '4' },
     seed: { type: 'string', default: '0' },
