@@ -158,6 +158,11 @@ export async function checkModelFiles({ path, manifest }: ModelFolder): Promise<
   }
 }
 
+/** Bytes of all files of a model folder. */
+export function folderBytes({ files }: Manifest): number {
+  return Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 /** The graph and its weights. */
 function modelFiles(manifest: Manifest): [name: string, record: FileRecord][] {
   return Object.entries(manifest.files).filter(([name]) => name.startsWith('model.onnx'));

@@ -22,7 +22,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   graph: [],
   quantize: ['graph'],
   tokenizer: [],
-  hub: ['bytes', 'disk-room'],
+  sum: [],
+  hub: ['bytes', 'disk-room', 'sum'],
   checkpoint: ['atomic-writer', 'graph'],
   models: ['graph', 'quantize'],
   manifest: ['type:models', 'quantize'],
@@ -36,6 +37,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'graph',
     'manifest',
     'type:models',
+    'sum',
     'tokenizer',
   ],
   convert: [

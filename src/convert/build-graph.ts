@@ -8,7 +8,6 @@ import { UnfitWeightError } from '../graph/unfit-weight.js';
 import { WeightStore } from '../graph/weight-store.js';
 import type { PreparedModel } from '../models/family.js';
 import { matricesOf } from '../models/matrices/choose.js';
-import { floatMatrices } from '../models/matrices/float.js';
 import type { Int8Plan } from '../models/matrices/int8.js';
 import type { MatrixRecord } from '../models/matrices/record.js';
 import { chooseInt8Form, type Int8Form } from '../quantize/choose.js';
@@ -17,6 +16,8 @@ import type { Storage } from './storage.js';
 /** A graph that can be saved. */
 export interface BuiltGraph {
   readonly graph: Graph;
+  /** The layers that it multiplies by. */
+  readonly layers: readonly Dense[];
   /** The matrices that are quantized; their errors are known once the graph was saved. */
   readonly quantized: readonly MatrixRecord[];
 }
@@ -42,33 +43,20 @@ export function buildGraph(
   const quantized: MatrixRecord[] = [];
   const { blockSize, precision, logits, keyValues } = storage;
   const onMatrix = (record: MatrixRecord) => quantized.push(record);
-  const matrices = matricesOf(precision, { blockSize, plan, onMatrix });
+  const form = matricesOf(precision, { blockSize, plan, onMatrix });
+  const layers: Dense[] = [];
+  const matrices: MatrixForm = {
+    ...form,
+    linear(m, x, some) {
+      layers.push(...some);
+      return form.linear(m, x, some);
+    },
+  };
   const weights = new WeightStore(model.tensors, model.sourceName);
   const graph = new Graph(model.family);
   model.build(new Scope(graph, weights, matrices), { logits, keyValues });
   weights.check(source);
-  return { graph, quantized };
-}
-
-/** The kernels that {@link planInt8} measures. */
-export function denseLayers(model: PreparedModel): Dense[] {
-  const layers: Dense[] = [];
-  const float = floatMatrices('float32');
-  const recording: MatrixForm = {
-    ...float,
-    linear(m, x, some) {
-      layers.push(...some);
-      return float.linear(m, x, some);
-    },
-  };
-  const scope = new Scope(new Graph(model.family), new WeightStore(model.tensors), recording);
-  model.build(scope, { logits: 'last', keyValues: 'float32' });
-  return layers;
-}
-
-/** Bytes that {@link planInt8} reads, at least. */
-export function planBytes(layers: readonly Dense[]): number {
-  return layers.reduce((sum, { kernel }) => sum + tensorBytes(kernel.dtype, kernel.shape), 0);
+  return { graph, layers, quantized };
 }
 
 /**

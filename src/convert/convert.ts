@@ -1,15 +1,13 @@
 /** Converts a checkpoint to a model folder, streaming: one weight in memory at a time, and nothing half-finished left behind. */
 
 import { requireRoom } from '../disk-room.js';
-import { tensorBytes } from '../graph/dtype.js';
-import type { LazyTensor } from '../graph/lazy-tensor.js';
+import { totalBytes, totalElements } from '../graph/dtype.js';
 import { dataFileBytes } from '../graph/save.js';
 import type { HubReference } from '../hub/reference.js';
-import { countParameters } from '../models/family.js';
 import { stateBytes } from '../models/state-tensor.js';
 import { releasePool } from '../quantize/pool.js';
 import type { Precision } from '../quantize/precision.js';
-import { type BuiltGraph, buildGraph, denseLayers, planBytes, planInt8 } from './build-graph.js';
+import { type BuiltGraph, buildGraph, planInt8 } from './build-graph.js';
 import { companionFiles } from './companions.js';
 import { type ModelOptions, type OpenedModel, openModel, type RandomWeights } from './open-model.js';
 import { OutputFolder } from './output-folder.js';
@@ -79,9 +77,9 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       family: model.family,
       config: model.config,
       precision: storage.precision,
-      parameters: countParameters(model),
-      source_bytes: weightBytes(model.tensors.values()),
-      weight_bytes: weightBytes(plain.graph.weights.values()),
+      parameters: totalElements(model.tensors.values()),
+      source_bytes: totalBytes(model.tensors.values()),
+      weight_bytes: totalBytes(plain.graph.weights.values()),
       state_bytes_per_sequence: stateBytes(model.state(storage.keyValues)),
       tokenizer: companions.tokenizer,
       notes: [...model.notes, ...companions.notes],
@@ -96,7 +94,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     if (options.dryRun) return { ...report, written: false, seconds: seconds(started) };
 
     const { built, measuredBytes } = await fittedGraph(opened, storage, plain, options);
-    const bytes = weightBytes(built.graph.weights.values());
+    const bytes = totalBytes(built.graph.weights.values());
     const content = { opened, built, storage, companions: companions.files, hub: options.hub };
     const onProgress = (written: number, total: number) =>
       options.onProgress?.(measuredBytes + written, measuredBytes + total);
@@ -119,15 +117,10 @@ async function fittedGraph(
   { onProgress, signal }: ConvertOptions,
 ): Promise<{ built: BuiltGraph; measuredBytes: number }> {
   if (storage.precision !== 'int8') return { built: plain, measuredBytes: 0 };
-  const layers = denseLayers(model);
-  const measuredBytes = planBytes(layers);
-  const total = measuredBytes + weightBytes(plain.graph.weights.values());
-  const plan = await planInt8(layers, { signal, onProgress: (read) => onProgress?.(read, total) });
+  const measuredBytes = totalBytes(plain.layers.map(({ kernel }) => kernel));
+  const total = measuredBytes + totalBytes(plain.graph.weights.values());
+  const plan = await planInt8(plain.layers, { signal, onProgress: (read) => onProgress?.(read, total) });
   return { built: buildGraph(model, storage, name, plan), measuredBytes };
-}
-
-function weightBytes(weights: Iterable<LazyTensor>): number {
-  return [...weights].reduce((sum, { dtype, shape }) => sum + tensorBytes(dtype, shape), 0);
 }
 
 function seconds(started: number): number {

@@ -1,11 +1,11 @@
 /** Fills a model folder: the graph and its weights, the files beside them, and last the manifest that names them all. */
 
 import { basename, join, relative, resolve } from 'node:path';
+import { totalElements } from '../graph/dtype.js';
 import { OPSET_VERSION } from '../graph/encode.js';
 import { saveModel, writeDurably } from '../graph/save.js';
 import type { HubReference } from '../hub/reference.js';
 import { type FileRecord, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, type Manifest } from '../manifest.js';
-import { countParameters } from '../models/family.js';
 import { stateBytes } from '../models/state-tensor.js';
 import { packageVersion } from '../version.js';
 import type { BuiltGraph } from './build-graph.js';
@@ -91,7 +91,7 @@ function describe(
     ...(matrices.length > 0 && { matrices }),
     device: 'cpu',
     logits,
-    parameters: countParameters(model),
+    parameters: totalElements(model.tensors.values()),
     vocab_size: model.vocabSize,
     state: model.state(keyValues).map((tensor) => ({ ...tensor, bytes_per_sequence: stateBytes([tensor]) })),
     files,

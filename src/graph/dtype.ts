@@ -43,3 +43,23 @@ export function elementCount(shape: Shape): number {
 export function tensorBytes(dtype: DType, shape: Shape): number {
   return elementCount(shape) * itemBytes(dtype);
 }
+
+/** A tensor as far as its size goes. */
+interface Sized {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** Bytes of several tensors together. */
+export function totalBytes(tensors: Iterable<Sized>): number {
+  let total = 0;
+  for (const { dtype, shape } of tensors) total += tensorBytes(dtype, shape);
+  return total;
+}
+
+/** Elements of several tensors together. */
+export function totalElements(tensors: Iterable<Pick<Sized, 'shape'>>): number {
+  let total = 0;
+  for (const { shape } of tensors) total += elementCount(shape);
+  return total;
+}

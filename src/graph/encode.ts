@@ -2,6 +2,7 @@
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Axis } from './axis.js';
+import { DATA_TYPES } from './data-types.js';
 import type { DType, Shape } from './dtype.js';
 import { type Attribute, type Constant, Graph, type Node, type Value } from './graph.js';
 import {
@@ -9,7 +10,6 @@ import {
   AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
   TensorProto_DataLocation as DataLocation,
-  TensorProto_DataType as DataType,
   type TensorShapeProto_Dimension as Dimension,
   TensorShapeProto_DimensionSchema as DimensionSchema,
   type GraphProto,
@@ -55,19 +55,6 @@ export interface ModelInfo {
   readonly dataFile: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
-
-const DATA_TYPES: Readonly<Record<DType, DataType>> = {
-  float64: DataType.DOUBLE,
-  float32: DataType.FLOAT,
-  float16: DataType.FLOAT16,
-  bfloat16: DataType.BFLOAT16,
-  int64: DataType.INT64,
-  int32: DataType.INT32,
-  int16: DataType.INT16,
-  int8: DataType.INT8,
-  uint8: DataType.UINT8,
-  bool: DataType.BOOL,
-};
 
 /** Encodes a root graph. Weights carry only their location; everything else is in the returned bytes. */
 export function encodeModel(graph: Graph, places: readonly WeightPlace[], info: ModelInfo): Uint8Array {

@@ -3,12 +3,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { fromBinary } from '@bufbuild/protobuf';
 import { InputError } from '../errors.js';
+import { DATA_TYPES } from './data-types.js';
 import { type DType, type Shape, tensorBytes } from './dtype.js';
-import {
-  TensorProto_DataLocation as DataLocation,
-  TensorProto_DataType as DataType,
-  ModelProtoSchema,
-} from './onnx/onnx-ml_pb.js';
+import { TensorProto_DataLocation as DataLocation, ModelProtoSchema } from './onnx/onnx-ml_pb.js';
 
 /** A weight of a model file. */
 export interface ListedWeight {
@@ -21,18 +18,9 @@ export interface ListedWeight {
 /** A graph without its weights has a few MB; parsing takes some ten times as much memory. */
 const MAX_GRAPH_BYTES = 128 * 2 ** 20;
 
-const DTYPES: ReadonlyMap<number, DType> = new Map([
-  [DataType.DOUBLE, 'float64'],
-  [DataType.FLOAT, 'float32'],
-  [DataType.FLOAT16, 'float16'],
-  [DataType.BFLOAT16, 'bfloat16'],
-  [DataType.INT64, 'int64'],
-  [DataType.INT32, 'int32'],
-  [DataType.INT16, 'int16'],
-  [DataType.INT8, 'int8'],
-  [DataType.UINT8, 'uint8'],
-  [DataType.BOOL, 'bool'],
-]);
+const DTYPES = new Map<number, DType>(
+  Object.entries(DATA_TYPES).map(([dtype, number]) => [number, dtype as DType]),
+);
 
 /**
  * A weight that has a second name, at the same place in the data file, is listed once.

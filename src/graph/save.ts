@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RecgemmaError } from '../errors.js';
 import { DataWriter, type WrittenFile } from './data-writer.js';
-import { tensorBytes } from './dtype.js';
+import { tensorBytes, totalBytes } from './dtype.js';
 import { encodeModel, type ModelInfo, type WeightPlace } from './encode.js';
 import type { Graph } from './graph.js';
 import type { LazyTensor } from './lazy-tensor.js';
@@ -54,7 +54,7 @@ async function saveWeights(
 ): Promise<{ places: WeightPlace[]; data: WrittenFile }> {
   const places: WeightPlace[] = [];
   const weights = [...graph.weights];
-  const total = weights.reduce((sum, [, weight]) => sum + tensorBytes(weight.dtype, weight.shape), 0);
+  const total = totalBytes(graph.weights.values());
   const writer = new DataWriter(path);
   let written = 0;
   try {

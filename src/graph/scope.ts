@@ -9,6 +9,7 @@ import {
   sameElementCount,
   sumAxes,
 } from './axis.js';
+import { DATA_TYPES } from './data-types.js';
 import type { DType, Shape } from './dtype.js';
 import { type Attribute, Graph, type Value } from './graph.js';
 import type { LazyTensor } from './lazy-tensor.js';
@@ -18,9 +19,6 @@ import type { WeightStore } from './weight-store.js';
 
 /** What an elementwise operator takes: a value, or a number that becomes a constant of the other operand's dtype. */
 export type Operand = Value | number;
-
-/** ONNX's numbers of the dtypes that a value is cast to (`TensorProto.DataType`). */
-const CAST_TO = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 
 /** The end of an axis, in a slice. */
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
@@ -110,9 +108,9 @@ export class Scope {
   lessOrEqual = (a: Operand, b: Operand): Value => this.#binary('LessOrEqual', a, b, 'bool');
   and = (a: Value, b: Value): Value => this.#binary('And', a, b, 'bool');
 
-  cast(x: Value, dtype: keyof typeof CAST_TO): Value {
+  cast(x: Value, dtype: DType): Value {
     if (x.dtype === dtype) return x;
-    return this.operator('Cast', [x], dtype, x.axes, { to: CAST_TO[dtype] });
+    return this.operator('Cast', [x], dtype, x.axes, { to: DATA_TYPES[dtype] });
   }
 
   /** `x * rsqrt(mean(x^2) + epsilon) * scale` over the last axis. */
@@ -206,6 +204,12 @@ export class Scope {
     this.#expect(total === x.axes.at(-1), `cannot split ${formatAxes(x.axes)} into ${formatAxes(sizes)}`);
     const outputs = sizes.map((size) => ({ dtype: x.dtype, axes: [...x.axes.slice(0, -1), size] }));
     return this.graph.node(this.path, 'Split', [x, this.#sizes(sizes)], outputs, { axis: -1 });
+  }
+
+  /** Cuts the last axis into `count` parts of one size. */
+  splitEvenly(x: Value, count: number): Value[] {
+    const size = (x.axes.at(-1) as number) / count;
+    return this.split(x, new Array<number>(count).fill(size));
   }
 
   /** The rows of `x` (its first axis) that `indices` names. */

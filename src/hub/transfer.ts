@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { formatBytes } from '../bytes.js';
 import { InterruptedError } from '../errors.js';
+import { sum } from '../sum.js';
 import { downloadBlob } from './blob.js';
 import { blobPath, isComplete, type RepositoryCache, showInSnapshot, snapshotFolder } from './cache.js';
 import type { HubClient } from './client.js';
@@ -113,10 +114,4 @@ function interrupted(
       details: { received, total, folder: cache.folder },
     },
   );
-}
-
-function sum(values: Iterable<number>): number {
-  let total = 0;
-  for (const value of values) total += value;
-  return total;
 }

@@ -5,7 +5,7 @@ import { basename, relative, resolve } from 'node:path';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { type OpenedModel, openModel } from '../convert/open-model.js';
 import { InputError, RecgemmaError, UsageError } from '../errors.js';
-import { elementCount, tensorBytes } from '../graph/dtype.js';
+import { tensorBytes, totalElements } from '../graph/dtype.js';
 import type { LazyTensor } from '../graph/lazy-tensor.js';
 import { MODEL_FAMILIES } from '../models/families.js';
 import { findTokenizer } from '../tokenizer/find.js';
@@ -34,7 +34,7 @@ export async function inspectCheckpoint(path: string, request: InspectRequest): 
       config: model?.config ?? knownConfig(problem),
       missing: missingFields(problem),
       model: null,
-      parameters: countElements(model?.tensors ?? checkpoint.tensors),
+      parameters: totalElements((model?.tensors ?? checkpoint.tensors).values()),
       weights: summariseWeights(tensors),
       tokenizer: tokenizer instanceof RecgemmaError ? null : tokenizer,
       files: await listFiles(path, checkpoint.files),
@@ -104,10 +104,6 @@ function listTensors(tensors: ReadonlyMap<string, LazyTensor>): TensorSummary[] 
     shape,
     bytes: tensorBytes(dtype, shape),
   }));
-}
-
-function countElements(tensors: ReadonlyMap<string, LazyTensor>): number {
-  return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 async function listFiles(path: string, files: readonly string[]): Promise<{ name: string; bytes: number }[]> {

@@ -1,7 +1,6 @@
 /** What a family of models must offer so that everything else can convert, run and describe it without knowing it. */
 
 import type { Shape } from '../graph/dtype.js';
-import { elementCount } from '../graph/dtype.js';
 import type { LazyTensor } from '../graph/lazy-tensor.js';
 import type { Scope } from '../graph/scope.js';
 import type { Distribution } from './initial-weights.js';
@@ -81,9 +80,4 @@ export interface ModelFamily {
    * @throws InputError, UsageError as {@link ModelFamily.prepare} does.
    */
   untrained(inputs: ConfigInputs): UntrainedModel;
-}
-
-/** How many numbers a model's weights are. */
-export function countParameters({ tensors }: PreparedModel): number {
-  return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }

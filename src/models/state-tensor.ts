@@ -1,6 +1,6 @@
 /** What a model carries from one call to the next, described so that the runtime needs to know no family. */
 
-import { tensorBytes } from '../graph/dtype.js';
+import { totalBytes } from '../graph/dtype.js';
 
 /** How the runtime carries a state tensor on. */
 export type StateKind =
@@ -33,5 +33,5 @@ export function stateNames(layer: number, what: string): { readonly input: strin
 
 /** Bytes that one sequence's state takes when its rings are full. */
 export function stateBytes(tensors: readonly StateTensor[]): number {
-  return tensors.reduce((sum, { dtype, shape }) => sum + tensorBytes(dtype, shape), 0);
+  return totalBytes(tensors);
 }

@@ -2,7 +2,7 @@
 
 import { formatBytes } from '../bytes.js';
 import { UnavailableError } from '../errors.js';
-import { readModelFolder } from '../manifest.js';
+import { folderBytes, readModelFolder } from '../manifest.js';
 import { freeMemory } from './free-memory.js';
 import { rowsOf } from './scheduler.js';
 
@@ -41,7 +41,7 @@ export async function chooseBatch(
   { batch: wanted, sequences, free: given }: BatchOptions,
 ): Promise<BatchSize> {
   const { manifest } = await readModelFolder(path);
-  const weights = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
+  const weights = folderBytes(manifest);
   const rowBytes = manifest.state.reduce((sum, { bytes_per_sequence }) => sum + bytes_per_sequence, 0);
   const free = Math.max(0, (given ?? (await freeMemory())) - weights);
   const rowsFor = (batch: number) => Math.max(1, Math.min(rowsOf(batch), sequences));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { InputError, InterruptedError, RecgemmaError, UnavailableError, UsageError } from '../errors.js';
 import { MODEL_FILE } from '../graph/save.js';
-import { checkModelFiles, type ModelFolder, readModelFolder } from '../manifest.js';
+import { checkModelFiles, folderBytes, type ModelFolder, readModelFolder } from '../manifest.js';
 import type { RowState } from './batch-state.js';
 import {
   CLOSE,
@@ -71,7 +71,7 @@ export class Engine {
       });
     }
     await checkModelFiles(folder);
-    const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
+    const bytes = folderBytes(manifest);
     const setup: EngineSetup = {
       modelFile: join(path, MODEL_FILE),
       state: manifest.state,

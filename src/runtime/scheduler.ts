@@ -1,5 +1,6 @@
 /** Runs many sequences in a few rows: a row is free as soon as its sequence is over, and the next one takes its place at once. */
 
+import { sum } from '../sum.js';
 import { PREFILL_CHUNK, planCall } from './call-plan.js';
 import type { Engine } from './engine.js';
 import type { AskedRow, ForwardRequest, ForwardResult } from './forward.js';
@@ -175,7 +176,6 @@ async function call(
     asked: asked.flat(),
     ...needs,
   });
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   stats?.add({
     rows: lengths.filter((length) => length > 0).length,
     tokens: sum(lengths),

@@ -1,6 +1,7 @@
 /** Log probabilities of given continuations, as lm-evaluation-harness computes them. */
 
 import { UsageError } from '../errors.js';
+import { sum } from '../sum.js';
 import type { TokenId } from '../tokenizer/tokenizer.js';
 import type { Engine } from './engine.js';
 import type { RequestId } from './generate.js';
@@ -107,7 +108,7 @@ function take(sequence: Scored, { result, first, count }: Answers): void {
 function resultOf({ id, logprobs, greedy }: Scored): ScoreResult {
   return {
     id,
-    logprob: logprobs.reduce((total, value) => total + value, 0),
+    logprob: sum(logprobs),
     tokenLogprobs: logprobs,
     isGreedy: greedy,
     numTokens: logprobs.length,

@@ -63,21 +63,25 @@ export function localAttention(
 ): Value {
   const { width, numHeads } = config;
   const size = headDim(config);
-  const [batch, time] = ['batch', 'time'];
-  const rows = `${numHeads}*${time}`;
 
   const projections = ['proj_q', 'proj_k', 'proj_v'].map((name, i) =>
     dense(m, name, width, i === 0 ? numHeads * size : size, { bias: false }),
   );
   const [q, k, v] = linearLayers(m.at('proj_qkv'), x, projections).map((each) => spread(m, each, sequence));
-  const queries = applyRope(m, m.mul(m.reshape(q!, [batch, time, numHeads, size]), size ** -0.5), rope);
-  const keys = applyRope(m, m.reshape(k!, [batch, time, 1, size]), rope);
-  const values = m.reshape(v!, [batch, time, 1, size]);
-  const inputs = { queries: m.reshape(queries, [batch, rows, size]), keys, values, mask, heads: numHeads };
+  const queries = applyRope(m, m.mul(m.reshape(q!, ['batch', 'time', numHeads, size]), size ** -0.5), rope);
+  const keys = applyRope(m, m.reshape(k!, ['batch', 'time', 1, size]), rope);
+  const values = m.reshape(v!, ['batch', 'time', 1, size]);
+  const inputs = {
+    queries: m.reshape(queries, ['batch', `${numHeads}*time`, size]),
+    keys,
+    values,
+    mask,
+    heads: numHeads,
+  };
   const mixed = KEY_VALUE_FORMS[keyValues].attend(m, inputs, state);
   return linear(
     m,
-    gatherTokens(m, m.reshape(mixed, [batch, time, width]), sequence),
+    gatherTokens(m, m.reshape(mixed, ['batch', 'time', width]), sequence),
     dense(m, 'proj_final', width, width),
   );
 }

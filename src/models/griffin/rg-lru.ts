@@ -64,7 +64,7 @@ function gates(m: Scope, { numHeads, lruWidth }: GriffinConfig, x: Value): [Valu
     w: m.at(name).tensor('w', [numHeads, block, block]),
     b: m.at(name).tensor('b', [numHeads, block]),
   }));
-  const blocks = m.split(m.reshape(x, [rows, lruWidth]), new Array<number>(numHeads).fill(block));
+  const blocks = m.splitEvenly(m.reshape(x, [rows, lruWidth]), numHeads);
   const products = blocks.map((each, i) => {
     const w = mergeColumns(named.map((gate) => takeFirst(gate.w, i)));
     return m.matmul(each, m.initializer(`gates.w_${i}`, w));

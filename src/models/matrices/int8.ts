@@ -50,8 +50,7 @@ export function int8Matrices(plan: Int8Plan, onMatrix: OnMatrix): MatrixForm {
 
 /** Cuts `x` `[rows, input]` into equal parts along its input, each rounded with scales of its own. */
 function roundParts(m: Scope, x: Value, count: number): RoundedRows[] {
-  const size = (x.axes[1] as number) / count;
-  const parts = count === 1 ? [x] : m.split(x, new Array<number>(count).fill(size));
+  const parts = count === 1 ? [x] : m.splitEvenly(x, count);
   return parts.map((part) => roundAround128(m, part));
 }
 
