@@ -57,6 +57,8 @@ export class Graph {
   readonly constants = new Map<string, Constant>();
   readonly #parent: Graph | undefined;
   readonly #names: Set<string>;
+  /** Values whose axis 0 has a name of its own. */
+  readonly #measured = new Map<string, Value>();
   readonly #sizes = new Map<string, Value>();
 
   constructor(
@@ -156,8 +158,7 @@ export class Graph {
 
   /** Makes axis 0 of `value` the place where the size of the axis so named is found. */
   measured(value: Value): Value {
-    const [axis] = value.axes as [string];
-    this.#sizes.set(axis, this.#sizeOf(value, 0));
+    this.#measured.set(value.axes[0] as string, value);
     return value;
   }
 
@@ -172,6 +173,8 @@ export class Graph {
   }
 
   #measure(axis: string): Value {
+    const measured = this.#measured.get(axis);
+    if (measured) return this.#sizeOf(measured, 0);
     for (const input of this.inputs) {
       const at = input.axes.indexOf(axis);
       if (at >= 0) return this.#sizeOf(input, at);

@@ -27,6 +27,8 @@ export interface Table {
 
 /** One form for all large matrices. Norms, convolutions, gates and the state are float32 in each. */
 export interface MatrixForm {
+  /** Rows come in groups of this size, so that what a row gives does not depend on how many others there are. */
+  readonly rowGroup: 1 | 2;
   /**
    * `x kernel + bias` of several layers that share their input, float32 `[tokens, input]` to `[tokens, output]` each.
    * @param m the place of what the layers have in common.

@@ -4,6 +4,7 @@ import type { Value } from '../../graph/graph.js';
 import type { Table } from '../../graph/matrix-form.js';
 import type { Scope } from '../../graph/scope.js';
 import type { LogitsForm } from '../logits-form.js';
+import { fillGroups, takeRows } from './row-groups.js';
 import { type Sequence, spread } from './sequence.js';
 
 /** What the head needs beside the hidden states. */
@@ -31,7 +32,8 @@ export function outputHead(m: Scope, x: Value, sequence: Sequence, config: HeadC
   const k = m.graph.input('k', 'int64', [1]);
 
   const sources = m.reshape(sequence.sources, ['batch*time']);
-  const logits = project(m, m.gather(x, m.gather(sources, rows)), config);
+  const asked = fillGroups(m, m.gather(sources, rows), 'grouped_rows');
+  const logits = takeRows(m, project(m, m.gather(x, asked), config), 'rows');
   const [topLogits, topIds] = m.topK(logits, k, 'k');
   m.graph.output('top_logits', topLogits);
   m.graph.output('top_ids', topIds);

@@ -5,10 +5,11 @@
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
+import { fillGroups } from './row-groups.js';
 
 /** The graph's token inputs and what follows from them. */
 export interface Sequence {
-  /** Ids of the tokens that are no padding, int64 `[tokens]`. */
+  /** Ids of the tokens that are no padding, int64 `[tokens]`; the first one stands at the end again where the matrices want whole groups of rows. */
   readonly ids: Value;
   /** Tokens already in the state, int64 `[batch]`. */
   readonly numTokens: Value;
@@ -18,7 +19,7 @@ export interface Sequence {
   readonly positions: Value;
   /** Which tokens are no padding, bool `[batch, time]`. */
   readonly valid: Value;
-  /** Where each token that is no padding stands in the flat `[batch*time]`, int64 `[tokens]`. */
+  /** Where each of `[tokens]` stands in the flat `[batch*time]`, int64 `[tokens]`. */
   readonly places: Value;
   /** Which of `[tokens]` stands at each place; any one where there is padding. int64 `[batch, time]`. */
   readonly sources: Value;
@@ -35,7 +36,11 @@ export function sequenceInputs(m: Scope): Sequence {
   const lengths = inner.sub(inner.graph.size('time'), padding);
   const length = inner.unsqueeze(lengths, 1);
   const valid = inner.less(steps, length);
-  const places = inner.nonZero(inner.reshape(valid, ['batch*time']), 'tokens');
+  const places = fillGroups(
+    inner,
+    inner.nonZero(inner.reshape(valid, ['batch*time']), 'real_tokens'),
+    'tokens',
+  );
   const last = inner.sub(inner.graph.size('tokens'), 1);
   return {
     ids: inner.gather(inner.reshape(ids, ['batch*time']), places),

@@ -18,9 +18,13 @@ interface Blocks {
   readonly scales: Value;
 }
 
-/** The form of blocks. */
+/**
+ * The form of blocks. onnxruntime multiplies two rows at a time; in 4-bit blocks of more than 32 a last one that is left over gets its sums in another order (10⁻⁷), which
+ * rounding the next layer's input makes a thousand times more of.
+ */
 export function blockMatrices(form: BlockForm, onMatrix: OnMatrix): MatrixForm {
   return {
+    rowGroup: form.bits === 4 && form.blockSize > 32 ? 2 : 1,
     linear: (_, x, layers) =>
       layers.map(({ at, kernel, bias }: Dense) => {
         const { values, scales, error } = quantizeBlocks(kernel, form);

@@ -10,6 +10,7 @@ import { castTensor, mergeColumns } from '../../graph/transform.js';
 export function floatMatrices(dtype: 'float32' | 'float16'): MatrixForm {
   const stored = (m: Scope, name: string, tensor: LazyTensor) => m.stored(name, castTensor(tensor, dtype));
   return {
+    rowGroup: 1,
     // Layers that share an input are one product: one pass over it, and fewer operators.
     linear(m, x, layers) {
       const at = layers.length === 1 ? layers[0]!.at : m;

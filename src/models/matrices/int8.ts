@@ -18,6 +18,7 @@ export type Int8Plan = ReadonlyMap<string, Int8Form>;
 /** The int8 form. */
 export function int8Matrices(plan: Int8Plan, onMatrix: OnMatrix): MatrixForm {
   return {
+    rowGroup: 1,
     linear(m, x, layers) {
       const parts = new Map<number, RoundedRows[]>();
       return layers.map((layer) => {
