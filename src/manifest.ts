@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { InputError } from './errors.js';
 import type { LogitsForm } from './models/logits-form.js';
 import type { StoredForm } from './models/matrices/record.js';
-import type { StateTensor } from './models/state-tensor.js';
+import { STATE_DTYPES, STATE_KINDS, type StateTensor } from './models/state-tensor.js';
 import { PRECISIONS, type Precision } from './quantize/precision.js';
 
 /** The manifest's name in a model folder. */
@@ -135,10 +135,10 @@ function isStateTensor(value: unknown): boolean {
     isObject(value) &&
     typeof value.input === 'string' &&
     typeof value.output === 'string' &&
-    (value.kind === 'carried' || value.kind === 'ring') &&
-    ['float32', 'uint8', 'int8'].includes(String(value.dtype)) &&
+    STATE_KINDS.some((each) => each === value.kind) &&
+    STATE_DTYPES.some((each) => each === value.dtype) &&
     Array.isArray(value.shape) &&
-    value.shape.length > 0 &&
+    value.shape.length > (value.kind === 'carried' ? 0 : 1) &&
     value.shape.every((size) => Number.isSafeInteger(size) && size > 0)
   );
 }

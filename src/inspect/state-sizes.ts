@@ -45,19 +45,13 @@ export function stateSizes(
   const dtype = state.every((tensor) => tensor.dtype === 'float32') ? 'float32' : 'int8';
   const transformer = equalTransformer(config, dtype);
   const sizes = contexts.map((context) => {
-    const used = state.map((tensor) => (tensor.kind === 'ring' ? firstSlots(tensor, context) : tensor));
-    const bytes = batch * stateBytes(used);
+    const bytes = batch * stateBytes(state, context);
     const cache = transformer ? batch * context * transformer.bytes_per_token : null;
     const ratio = cache === null ? null : cache / bytes;
     return { context, batch, state_bytes: bytes, transformer_bytes: cache, ratio };
   });
   const tensors = state.map((tensor) => ({ ...tensor, bytes_per_sequence: stateBytes([tensor]) }));
   return { tensors, bytes_per_sequence: stateBytes(state), compared_with: transformer, sizes };
-}
-
-function firstSlots(ring: StateTensor, count: number): StateTensor {
-  const [window = 0, ...rest] = ring.shape;
-  return { ...ring, shape: [Math.min(count, window), ...rest] };
 }
 
 /** Null where the config is not in GriffinConfig's terms. */

@@ -1,17 +1,23 @@
-/** The state of a batch of sequences, one row each: recurrent and convolution state, and rings of keys and values. */
+/** The state of a batch of sequences, one row each: recurrent and convolution state, and keys and values in rings and caches. */
 
 import { elementCount } from '../graph/dtype.js';
-import type { StateDType, StateTensor } from '../models/state-tensor.js';
+import { hasSlots, type StateDType, type StateTensor, slotLimit, usedShape } from '../models/state-tensor.js';
 import { STATE_ARRAYS, type StateArray } from './state-arrays.js';
 
-/** Ring slots that are allocated at first; they double until the window is reached, so that short contexts stay small. */
+/** Slots that are allocated at first. */
 const FIRST_SLOTS = 64;
+
+/**
+ * Slots double up to this many, and from then on come in blocks of it. Calls read all slots that are allocated, so there should be few to spare; and a block is
+ * long enough that copying the others when it is added is a hundredth of what reading them costs until the next.
+ */
+const SLOT_BLOCK = 256;
 
 /** One row's state, on its own. */
 export interface RowState {
   /** Tokens that the state has seen. */
   readonly numTokens: number;
-  /** By graph input name; a ring holds only its used slots, `[min(numTokens, window), …]`. */
+  /** By graph input name, in the shape that {@link usedShape} gives: without slots that are not used. */
   readonly tensors: ReadonlyMap<string, StateArray>;
 }
 
@@ -26,16 +32,19 @@ export interface StateInput {
 /** All rows of one state tensor. */
 interface Rows {
   readonly tensor: StateTensor;
-  /** Elements of one row of a carried tensor, or of one slot of a ring. */
+  /** Key-value heads; 1 for a carried tensor. */
+  readonly heads: number;
+  /** Elements of one row of a carried tensor, or of one slot of one head. */
   readonly unit: number;
-  /** `[rows, …]`, or `[rows, slots, …]` for a ring. */
+  /** `[rows, …]`, or `[rows, heads, slots, …]`. */
   data: StateArray;
 }
 
 /** State for a growing number of rows. Zeros are the empty state, so a cleared row is a new sequence. */
 export class BatchState {
   readonly #tensors: readonly Rows[];
-  readonly #window: number;
+  /** The most slots that there can be. */
+  readonly #limit: number;
   readonly #expectedRows: number;
   #capacity = 0;
   #slots: number;
@@ -44,12 +53,12 @@ export class BatchState {
   /** @param expectedRows room that is made at once when the first row is used. */
   constructor(tensors: readonly StateTensor[], expectedRows = 1) {
     this.#expectedRows = expectedRows;
-    const windows = tensors.flatMap(({ kind, shape }) => (kind === 'ring' ? shape[0]! : []));
-    this.#window = Math.max(1, ...windows);
-    this.#slots = Math.min(FIRST_SLOTS, this.#window);
+    this.#limit = Math.max(1, ...tensors.filter(hasSlots).map(slotLimit));
+    this.#slots = Math.min(FIRST_SLOTS, this.#limit);
     this.#tensors = tensors.map((tensor) => ({
       tensor,
-      unit: elementCount(tensor.kind === 'ring' ? tensor.shape.slice(1) : tensor.shape),
+      heads: hasSlots(tensor) ? tensor.shape[0]! : 1,
+      unit: elementCount(hasSlots(tensor) ? tensor.shape.slice(2) : tensor.shape),
       data: zeros(tensor, 0),
     }));
   }
@@ -68,10 +77,23 @@ export class BatchState {
     return this.#numTokens[row] ?? 0;
   }
 
+  /**
+   * Bytes that are to be allocated, beyond those that are, before so many rows hold so many tokens: what they will take in the end, and the old copy of the tensor that is
+   * growing at the time.
+   */
+  growth(rows: number, numTokens: number): number {
+    const [capacity, slots] = [this.#capacityFor(rows), this.#slotsFor(numTokens)];
+    if (capacity === this.#capacity && slots === this.#slots) return 0;
+    const bytes = this.#tensors.map(
+      (each) => capacity * this.#rowLength(each, slots) * each.data.BYTES_PER_ELEMENT,
+    );
+    return bytes.reduce((sum, each) => sum + each, 0) - this.bytes + this.#largestBytes();
+  }
+
   /** Makes room for at least this many rows; the new ones are empty. Room doubles, so that rows may come one by one. */
   reserve(wanted: number): void {
-    if (wanted <= this.#capacity) return;
-    const rows = Math.max(wanted, this.#capacity === 0 ? this.#expectedRows : 2 * this.#capacity);
+    const rows = this.#capacityFor(wanted);
+    if (rows === this.#capacity) return;
     for (const each of this.#tensors) {
       const grown = zeros(each.tensor, rows * this.#rowLength(each));
       grown.set(each.data);
@@ -97,9 +119,13 @@ export class BatchState {
   export(row: number): RowState {
     const numTokens = this.numTokens(row);
     const tensors = this.#tensors.map((each): [string, StateArray] => {
-      const used =
-        each.tensor.kind === 'ring' ? Math.min(numTokens, each.tensor.shape[0]!) * each.unit : each.unit;
-      return [each.tensor.input, this.#row(each, row).slice(0, used)];
+      const shape = usedShape(each.tensor, numTokens);
+      const used = zeros(each.tensor, elementCount(shape));
+      const length = used.length / each.heads;
+      for (let head = 0; head < each.heads; head++) {
+        used.set(this.#head(each, row, head).subarray(0, length), head * length);
+      }
+      return [each.tensor.input, used];
     });
     return { numTokens, tensors: new Map(tensors) };
   }
@@ -109,37 +135,41 @@ export class BatchState {
     this.clear(row);
     this.#growSlots(state.numTokens);
     for (const each of this.#tensors) {
-      const data = state.tensors.get(each.tensor.input);
-      if (data) this.#row(each, row).set(data);
+      const used = state.tensors.get(each.tensor.input);
+      if (!used) continue;
+      const length = used.length / each.heads;
+      for (let head = 0; head < each.heads; head++) {
+        this.#head(each, row, head).set(used.subarray(head * length, (head + 1) * length));
+      }
     }
     this.#numTokens[row] = state.numTokens;
   }
 
   /**
-   * The graph's state inputs for `count` rows from `first` on, without copying where that is possible. A ring is fed as short as it may be: a single row's used slots, or
-   * the first ones where nothing is used; but always a multiple of {@link FIRST_SLOTS}, so that sums over the ring add up in the same order whatever its length.
+   * The graph's state inputs for `count` rows from `first` on, without copying where that is possible. Slots are fed as few as may be: those that are used of a single row
+   * of one head, or the first ones where nothing is used; but always a multiple of {@link FIRST_SLOTS}, so that sums over them add up in the same order whatever their number.
    */
   inputs(first: number, count: number): StateInput[] {
     const longest = Math.max(0, ...Array.from({ length: count }, (_, i) => this.numTokens(first + i)));
     const used = Math.min(this.#slots, FIRST_SLOTS * Math.max(1, Math.ceil(longest / FIRST_SLOTS)));
     return this.#tensors.map((each) => {
-      const { tensor, unit } = each;
+      const { tensor, heads, unit } = each;
       const length = this.#rowLength(each);
       const all = each.data.subarray(first * length, (first + count) * length);
       const { input: name, dtype } = tensor;
-      if (tensor.kind !== 'ring') return { name, dtype, data: all, dims: [count, ...tensor.shape] };
-      const dims = tensor.shape.slice(1);
+      if (!hasSlots(tensor)) return { name, dtype, data: all, dims: [count, ...tensor.shape] };
+      const dims = (slots: number) => [count, heads, slots, ...tensor.shape.slice(2)];
       if (longest === 0) {
-        return { name, dtype, data: zeros(tensor, count * used * unit), dims: [count, used, ...dims] };
+        return { name, dtype, data: zeros(tensor, count * heads * used * unit), dims: dims(used) };
       }
-      if (count === 1) return { name, dtype, data: all.subarray(0, used * unit), dims: [1, used, ...dims] };
-      return { name, dtype, data: all, dims: [count, this.#slots, ...dims] };
+      if (count * heads === 1) return { name, dtype, data: all.subarray(0, used * unit), dims: dims(used) };
+      return { name, dtype, data: all, dims: dims(this.#slots) };
     });
   }
 
   /**
    * Takes the graph's state outputs in for `count` rows from `first` on, row i having consumed `lengths[i]` tokens of `time`.
-   * @param output gives an output's elements by name: the whole new state, or a ring's new rows `[count, time, …]`.
+   * @param output gives an output's elements by name: the whole new state, or new rows `[count, heads, time, …]`.
    */
   update(
     first: number,
@@ -151,48 +181,80 @@ export class BatchState {
     this.#growSlots(longest);
     for (const each of this.#tensors) {
       const data = output(each.tensor.output);
-      if (each.tensor.kind === 'carried') each.data.set(data, first * each.unit);
-      else
-        for (const [i, length] of lengths.entries()) this.#writeRing(each, first + i, data, i * time, length);
+      if (!hasSlots(each.tensor)) {
+        each.data.set(data, first * each.unit);
+        continue;
+      }
+      for (const [i, length] of lengths.entries()) {
+        for (let head = 0; head < each.heads; head++) {
+          const from = (i * each.heads + head) * time * each.unit;
+          this.#writeSlots(each, first + i, head, data.subarray(from, from + length * each.unit));
+        }
+      }
     }
     for (const [i, length] of lengths.entries())
       this.#numTokens[first + i] = this.numTokens(first + i) + length;
   }
 
-  #writeRing(each: Rows, row: number, fresh: StateArray, firstFresh: number, length: number): void {
+  /** Writes one head's new rows, the last of which are all that a ring keeps, in runs that end where the ring does. */
+  #writeSlots(each: Rows, row: number, head: number, fresh: StateArray): void {
     const { unit } = each;
-    const window = each.tensor.shape[0]!;
-    const target = this.#row(each, row);
-    const start = this.numTokens(row);
-    for (let t = Math.max(0, length - window); t < length; t++) {
-      const slot = (start + t) % window;
-      const from = (firstFresh + t) * unit;
-      target.set(fresh.subarray(from, from + unit), slot * unit);
+    const target = this.#head(each, row, head);
+    const limit = slotLimit(each.tensor);
+    const count = fresh.length / unit;
+    for (let t = Math.max(0, count - limit); t < count; ) {
+      const position = this.numTokens(row) + t;
+      const slot = position < limit ? position : position % limit;
+      const run = Math.min(count - t, limit - slot);
+      target.set(fresh.subarray(t * unit, (t + run) * unit), slot * unit);
+      t += run;
     }
   }
 
   #growSlots(numTokens: number): void {
-    const needed = Math.min(numTokens, this.#window);
-    if (needed <= this.#slots) return;
-    let slots = this.#slots;
-    while (slots < needed) slots *= 2;
-    slots = Math.min(slots, this.#window);
-    for (const each of this.#tensors) {
-      if (each.tensor.kind !== 'ring') continue;
-      const grown = zeros(each.tensor, this.#capacity * slots * each.unit);
-      for (let row = 0; row < this.#capacity; row++) grown.set(this.#row(each, row), row * slots * each.unit);
+    const slots = this.#slotsFor(numTokens);
+    if (slots === this.#slots) return;
+    for (const each of this.#tensors.filter(({ tensor }) => hasSlots(tensor))) {
+      const grown = zeros(each.tensor, this.#capacity * this.#rowLength(each, slots));
+      for (let i = 0; i < this.#capacity * each.heads; i++) {
+        const [from, length] = [i * this.#slots * each.unit, this.#slots * each.unit];
+        grown.set(each.data.subarray(from, from + length), i * slots * each.unit);
+      }
       each.data = grown;
     }
     this.#slots = slots;
   }
 
-  #rowLength({ tensor, unit }: Rows): number {
-    return tensor.kind === 'ring' ? this.#slots * unit : unit;
+  #capacityFor(rows: number): number {
+    if (rows <= this.#capacity) return this.#capacity;
+    return Math.max(rows, this.#capacity === 0 ? this.#expectedRows : 2 * this.#capacity);
+  }
+
+  #slotsFor(numTokens: number): number {
+    const needed = Math.min(numTokens, this.#limit);
+    let slots = this.#slots;
+    while (slots < needed && slots < SLOT_BLOCK) slots *= 2;
+    if (slots < needed) slots = SLOT_BLOCK * Math.ceil(needed / SLOT_BLOCK);
+    return Math.min(slots, this.#limit);
+  }
+
+  #largestBytes(): number {
+    return Math.max(0, ...this.#tensors.map(({ data }) => data.byteLength));
+  }
+
+  /** Elements of one row. */
+  #rowLength({ tensor, heads, unit }: Rows, slots = this.#slots): number {
+    return hasSlots(tensor) ? heads * slots * unit : unit;
   }
 
   #row(each: Rows, row: number): StateArray {
     const length = this.#rowLength(each);
     return each.data.subarray(row * length, (row + 1) * length);
+  }
+
+  #head(each: Rows, row: number, head: number): StateArray {
+    const length = this.#rowLength(each) / each.heads;
+    return this.#row(each, row).subarray(head * length, (head + 1) * length);
   }
 }
 

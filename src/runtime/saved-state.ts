@@ -6,7 +6,7 @@ import { InputError } from '../errors.js';
 import { elementCount } from '../graph/dtype.js';
 import { collect } from '../graph/transform.js';
 import type { ModelFolder } from '../manifest.js';
-import type { StateTensor } from '../models/state-tensor.js';
+import { usedShape } from '../models/state-tensor.js';
 import { type TokenId, tokenId } from '../tokenizer/tokenizer.js';
 import type { RowState } from './batch-state.js';
 import { STATE_ARRAYS, type StateArray } from './state-arrays.js';
@@ -76,11 +76,6 @@ export async function loadState(path: string, model: ModelFolder): Promise<Saved
   } finally {
     await file.close();
   }
-}
-
-/** A ring's unused slots are not stored. */
-function usedShape({ kind, shape }: StateTensor, numTokens: number): number[] {
-  return kind === 'ring' ? [Math.min(numTokens, shape[0]!), ...shape.slice(1)] : [...shape];
 }
 
 function readCount(path: string, text: string | undefined): number {

@@ -1,7 +1,7 @@
 /** Is the state after a prompt the one that the reference has? */
 
 import { InputError } from '../errors.js';
-import { stateNames } from '../models/state-tensor.js';
+import { hasSlots, slotLimit, stateNames } from '../models/state-tensor.js';
 import type { RowState } from '../runtime/batch-state.js';
 import type { Engine } from '../runtime/engine.js';
 import { largestDifference, Worst } from './differences.js';
@@ -56,9 +56,9 @@ async function compareTensor(
   const ours = row.tensors.get(input);
   const { shape, values } = await reference.read(state.tensor);
   if (!tensor || !ours) return Number.NaN;
-  if (tensor.kind === 'carried') return largestDifference(ours, values);
+  if (!hasSlots(tensor)) return largestDifference(ours, values);
 
-  const window = tensor.shape[0]!;
+  const window = slotLimit(tensor);
   const unit = ours.length / Math.min(row.numTokens, window);
   const slots = state.slotPositions ?? [];
   if (slots.length !== shape[0] || values.length !== slots.length * unit) {

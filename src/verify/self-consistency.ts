@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { slotLimit } from '../models/state-tensor.js';
 import type { Engine } from '../runtime/engine.js';
 import { loadState, saveState } from '../runtime/saved-state.js';
 import { Worst } from './differences.js';
@@ -63,7 +64,7 @@ export async function checkSelfConsistency(
 
 /** Random tokens, more than the attention window where that is small, and the positions to compare at. */
 function consistencyProbe({ folder: { manifest } }: Engine): Probe {
-  const windows = manifest.state.flatMap(({ kind, shape }) => (kind === 'ring' ? shape[0]! : []));
+  const windows = manifest.state.flatMap((tensor) => (tensor.kind === 'ring' ? slotLimit(tensor) : []));
   const window = Math.max(0, ...windows);
   const length =
     window > 0 && window <= LARGEST_WINDOW_TRIED ? window + TOKENS_PAST_WINDOW : TOKENS_WITHOUT_WINDOW;

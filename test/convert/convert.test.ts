@@ -102,8 +102,8 @@ describe('a model folder', () => {
       output: 'present.2.key',
       kind: 'ring',
       dtype: 'float32',
-      shape: [16, 1, 8],
-      axes: ['window', 'kv_heads', 'head_dim'],
+      shape: [1, 16, 8],
+      axes: ['kv_heads', 'window', 'head_dim'],
       bytes_per_sequence: 512,
     });
   });

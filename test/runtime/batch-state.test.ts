@@ -6,10 +6,12 @@ import type { StateTensor } from '../../src/models/state-tensor.js';
 import { BatchState } from '../../src/runtime/batch-state.js';
 import { createRandom, type Random } from '../../src/runtime/random.js';
 
+const HEADS = 2;
 const HEAD = 2;
 const CARRIED = 3;
 
-function tensorsOf(window: number): StateTensor[] {
+/** A carried tensor, and one with so many slots a head: a ring of that many, or a cache that was made for as many and may grow beyond. */
+function tensorsOf(slots: number, kind: 'ring' | 'cache' = 'ring', heads = HEADS): StateTensor[] {
   return [
     {
       input: 'past.0.h',
@@ -22,18 +24,19 @@ function tensorsOf(window: number): StateTensor[] {
     {
       input: 'past.1.key',
       output: 'present.1.key',
-      kind: 'ring',
+      kind,
       dtype: 'float32',
-      shape: [window, 1, HEAD],
-      axes: ['window', 'kv_heads', 'head_dim'],
+      shape: [heads, slots, HEAD],
+      axes: ['kv_heads', kind === 'ring' ? 'window' : 'context', 'head_dim'],
     },
   ];
 }
 
-/** One row as it should be: the last carried state, and what each token left in the ring, in the order of positions. */
+/** One row as it should be: the last carried state, and what each token left in each head's slots, in the order of positions. */
 interface Row {
   carried: number[];
-  tokens: number[][];
+  /** `[tokens][heads][HEAD]`. */
+  tokens: number[][][];
 }
 
 const EMPTY: Row = { carried: [0, 0, 0], tokens: [] };
@@ -45,9 +48,13 @@ function feed(state: BatchState, rows: Row[], random: Random, first: number, len
   const carried = lengths.map((length, i) =>
     length === 0 ? rows[first + i]!.carried : [number(), number(), number()],
   );
-  const fresh = lengths.map(() => Array.from({ length: time }, () => [number(), number()]));
+  const heads = Array.from({ length: HEADS }, (_, head) => head);
+  const fresh = lengths.map(() =>
+    Array.from({ length: time }, () => heads.map(() => [number(), number()])),
+  );
+  const byHead = fresh.flatMap((tokens) => heads.flatMap((head) => tokens.map((token) => token[head]!)));
   state.update(first, lengths, time, (name) =>
-    Float32Array.from(name === 'present.0.h' ? carried.flat() : fresh.flat(2)),
+    Float32Array.from(name === 'present.0.h' ? carried.flat() : byHead.flat()),
   );
   for (const [i, length] of lengths.entries()) {
     const { tokens } = rows[first + i]!;
@@ -56,7 +63,7 @@ function feed(state: BatchState, rows: Row[], random: Random, first: number, len
 }
 
 /** What slot `slot` holds: the newest token whose position is `slot` modulo the window. */
-function slotOf({ tokens }: Row, slot: number, window: number): number[] | undefined {
+function slotOf({ tokens }: Row, slot: number, window: number): number[][] | undefined {
   const positions = [...tokens.keys()].filter((position) => position % window === slot);
   return positions.length > 0 ? tokens[positions.at(-1)!] : undefined;
 }
@@ -74,10 +81,10 @@ function check(state: BatchState, rows: readonly Row[], first: number, count: nu
     [...carried.data],
     rows.slice(first, first + count).flatMap((row) => row.carried),
   );
-  const [batch, slots, heads, size] = ring.dims;
-  assert.deepEqual([batch, heads, size], [count, 1, HEAD]);
+  const [batch, heads, slots, size] = ring.dims;
+  assert.deepEqual([batch, heads, size], [count, HEADS, HEAD]);
   assert.ok(slots! >= 1 && slots! <= window, `${slots} slots`);
-  assert.equal(ring.data.length, count * slots! * HEAD);
+  assert.equal(ring.data.length, count * HEADS * slots! * HEAD);
   for (let i = 0; i < count; i++) {
     const row = rows[first + i]!;
     assert.equal(state.numTokens(first + i), row.tokens.length);
@@ -86,20 +93,25 @@ function check(state: BatchState, rows: readonly Row[], first: number, count: nu
       `only ${slots} slots for ${row.tokens.length} tokens`,
     );
     for (let slot = 0; slot < slots!; slot++) {
-      const at = (i * slots! + slot) * HEAD;
+      const found = Array.from({ length: HEADS }, (_, head) => {
+        const at = ((i * HEADS + head) * slots! + slot) * HEAD;
+        return [...ring.data.subarray(at, at + HEAD)];
+      });
       const expected = slotOf(row, slot, window);
-      if (expected)
-        assert.deepEqual([...ring.data.subarray(at, at + HEAD)], expected, `row ${first + i}, slot ${slot}`);
+      if (expected) assert.deepEqual(found, expected, `row ${first + i}, slot ${slot}`);
     }
   }
 }
 
 describe('a batch of states', () => {
-  for (const window of [1, 5, 16, 64, 100, 300]) {
-    it(`with a window of ${window} is what a naive model says, whatever is done to it`, () => {
-      const random = createRandom(99, window);
+  for (const limit of [1, 5, 16, 64, 100, 300, 'none'] as const) {
+    it(`with a limit of ${limit} slots is what a naive model says, whatever is done to it`, () => {
+      const window = limit === 'none' ? Number.POSITIVE_INFINITY : limit;
+      const longest = limit === 'none' ? 300 : 2 * limit + 1;
+      const random = createRandom(99, longest);
       const pick = (count: number) => Math.floor(random() * count);
-      const state = new BatchState(tensorsOf(window));
+      // A cache goes on beyond what it was made for.
+      const state = new BatchState(limit === 'none' ? tensorsOf(50, 'cache') : tensorsOf(limit));
       const rows: Row[] = [];
       for (let step = 0; step < 120; step++) {
         const what = rows.length === 0 ? 0 : pick(7);
@@ -124,8 +136,8 @@ describe('a batch of states', () => {
         } else {
           const first = pick(rows.length);
           const count = 1 + pick(rows.length - first);
-          const longest = [1, 3, 40, 2 * window + 1][pick(4)]!;
-          const lengths = Array.from({ length: count }, () => pick(longest + 1));
+          const most = [1, 3, 40, longest][pick(4)]!;
+          const lengths = Array.from({ length: count }, () => pick(most + 1));
           if (Math.max(...lengths) > 0) feed(state, rows, random, first, lengths);
         }
         const first = pick(rows.length);
@@ -142,42 +154,63 @@ describe('a batch of states', () => {
     feed(state, rows, random, 0, [3]);
     const copy = state.export(0);
     const before = [...copy.tensors.get('past.1.key')!];
-    assert.deepEqual([copy.numTokens, before], [3, rows[0]!.tokens.flat()]);
+    const byHead = [0, 1].flatMap((head) => rows[0]!.tokens.flatMap((token) => token[head]!));
+    assert.deepEqual([copy.numTokens, before], [3, byHead]);
     feed(state, rows, random, 0, [2]);
     assert.deepEqual([...copy.tensors.get('past.1.key')!], before);
-    assert.deepEqual([...state.export(0).tensors.get('past.1.key')!].length, 4 * HEAD);
+    assert.equal(state.export(0).tensors.get('past.1.key')!.length, HEADS * 4 * HEAD);
   });
 
-  it('grows its rings with what is in them, up to the window', () => {
-    const state = new BatchState(tensorsOf(2048));
+  it('grows by doubling, then in blocks of 256 slots, and a ring up to its window', () => {
+    const state = new BatchState(tensorsOf(2000));
     const rows = [{ ...EMPTY }, { ...EMPTY }];
     const random = createRandom(2);
     state.reserve(2);
-    const bytesOf = (slots: number) => 2 * 4 * (CARRIED + slots * HEAD);
-    assert.equal(state.bytes, bytesOf(64));
-    feed(state, rows, random, 0, [64, 1]);
-    assert.equal(state.bytes, bytesOf(64));
-    feed(state, rows, random, 0, [1, 1]);
-    assert.equal(state.bytes, bytesOf(128));
-    feed(state, rows, random, 0, [1, 3000]);
-    assert.equal(state.bytes, bytesOf(2048));
-    check(state, rows, 0, 2, 2048);
+    const bytesOf = (slots: number) => 2 * 4 * (CARRIED + HEADS * slots * HEAD);
+    const slotsAfter = [
+      [64, 64],
+      [1, 128],
+      [64, 256],
+      [200, 512],
+      [300, 768],
+      [3000, 2000],
+    ] as const;
+    for (const [tokens, slots] of slotsAfter) {
+      feed(state, rows, random, 0, [1, tokens]);
+      assert.equal(state.bytes, bytesOf(slots), `${tokens} more tokens`);
+    }
+    check(state, rows, 0, 2, 2000);
+  });
+
+  it('says what it will allocate before it does', () => {
+    const state = new BatchState(tensorsOf(50, 'cache'));
+    const random = createRandom(4);
+    state.reserve(2);
+    const rows = [{ ...EMPTY }, { ...EMPTY }];
+    assert.equal(state.growth(2, 64), 0);
+    const before = state.bytes;
+    // The old keys stay until they are copied.
+    const oldKeys = 2 * 4 * HEADS * 64 * HEAD;
+    const said = state.growth(2, 1000);
+    feed(state, rows, random, 0, [1000, 1]);
+    assert.equal(said, state.bytes - before + oldKeys);
+    assert.equal(state.growth(3, 1), state.bytes + 2 * 4 * HEADS * 1024 * HEAD);
   });
 
   it('feeds few slots where nothing has been seen, and zeros', () => {
     const state = new BatchState(tensorsOf(16));
     state.reserve(3);
     const [carried, ring] = state.inputs(0, 3);
-    assert.deepEqual(ring!.dims, [3, 16, 1, HEAD]);
+    assert.deepEqual(ring!.dims, [3, HEADS, 16, HEAD]);
     assert.ok([...carried!.data, ...ring!.data].every((value) => value === 0));
   });
 
-  it('feeds a single row the slots that it has used, in whole sixty-fours', () => {
-    const state = new BatchState(tensorsOf(400));
-    const rows = [{ ...EMPTY }, { ...EMPTY }];
+  it('feeds a single row of one head the slots that it has used, in whole sixty-fours', () => {
+    const state = new BatchState(tensorsOf(400, 'ring', 1));
     state.reserve(2);
-    feed(state, rows, createRandom(3), 0, [190, 7]);
-    assert.deepEqual(state.inputs(1, 1)[1]!.dims, [1, 64, 1, HEAD]);
-    assert.deepEqual(state.inputs(0, 1)[1]!.dims, [1, 192, 1, HEAD]);
+    const output = (name: string) => new Float32Array(name === 'present.0.h' ? 2 * CARRIED : 2 * 190 * HEAD);
+    state.update(0, [190, 7], 190, output);
+    assert.deepEqual(state.inputs(1, 1)[1]!.dims, [1, 1, 64, HEAD]);
+    assert.deepEqual(state.inputs(0, 1)[1]!.dims, [1, 1, 192, HEAD]);
   });
 });

@@ -3,6 +3,7 @@
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
 import type { BuildOptions } from '../family.js';
+import { attention, attentionContext } from '../layers/attention.js';
 import { embed, roundToBfloat16 } from '../layers/embedding.js';
 import { gatedMlp } from '../layers/gated-mlp.js';
 import { outputHead } from '../layers/head.js';
@@ -12,7 +13,6 @@ import { sequenceInputs } from '../layers/sequence.js';
 import { type StateTensor, stateNames } from '../state-tensor.js';
 import { type GriffinConfig, headDim } from './config.js';
 import { CONV_WIDTH } from './conv1d.js';
-import { attentionContext, localAttention } from './local-attention.js';
 import { recurrentBlock } from './recurrent-block.js';
 import { recurrenceSteps } from './rg-lru.js';
 
@@ -25,9 +25,15 @@ export function buildGriffin(m: Scope, config: GriffinConfig, { logits, keyValue
   const state = declareState(m.graph, griffinState(config, keyValues));
   const steps = blockTypes.includes('recurrent') ? recurrenceSteps(m.at('steps'), sequence) : undefined;
   const context = blockTypes.includes('attention')
-    ? attentionContext(m.at('window'), config, sequence, keyValues)
+    ? attentionContext(m.at('window'), sequence, {
+        // Griffin rotates the first half of each head only.
+        rope: { rotated: headDim(config) / 2, base: 10_000 },
+        window: config.attentionWindowSize,
+        keyValues,
+      })
     : undefined;
 
+  const heads = { width, numHeads: config.numHeads, kvHeads: 1, headDim: headDim(config), outputBias: true };
   const embedder = m.at('embedder');
   const embedding = embedder.tensor('input_embedding', [vocabSize, width]);
   const table = m.matrices.table(embedder, 'input_embedding', embedding);
@@ -38,7 +44,7 @@ export function buildGriffin(m: Scope, config: GriffinConfig, { logits, keyValue
     x = residualBlock(m.at(`blocks.${layer}`), config, x, (block, normed) =>
       type === 'recurrent'
         ? recurrentBlock(block.at('recurrent_block'), config, normed, sequence, steps!, state(layer))
-        : localAttention(block.at('attention_block'), config, normed, sequence, context!, state(layer)),
+        : attention(block.at('attention_block'), heads, normed, sequence, context!, state(layer)),
     );
   }
   const norm = (rows: Value) => rmsNorm(m, 'final_norm', rows, width);
@@ -79,6 +85,7 @@ export function griffinState(config: GriffinConfig, keyValues: KeyValuePrecision
         },
       ];
     }
-    return KEY_VALUE_FORMS[keyValues].ring(layer, attentionWindowSize, headDim(config));
+    const store = { kind: 'ring', slots: attentionWindowSize, kvHeads: 1, headDim: headDim(config) } as const;
+    return KEY_VALUE_FORMS[keyValues].tensors(layer, store);
   });
 }

@@ -1,54 +1,34 @@
-/** A ring of float32 keys and values. */
+/** Keys and values in float32. */
 
 import type { Value } from '../../graph/graph.js';
-import type { Scope } from '../../graph/scope.js';
-import { type StateTensor, stateNames } from '../state-tensor.js';
 import { maskedSoftmax } from './attention-weights.js';
-import type { KeyValueForm } from './key-values.js';
+import { type KeyValueForm, slotTensor } from './key-values.js';
 import type { LayerState } from './model-state.js';
 
 /** The exact form. */
 export const floatKeyValues: KeyValueForm = {
-  ring: (layer, window, headDim) => [
-    ring(layer, 'key', window, headDim),
-    ring(layer, 'value', window, headDim),
-  ],
+  tensors: (layer, store) => ['key', 'value'].map((what) => slotTensor(layer, what, 'float32', store)),
 
   attend(m, inputs, state) {
     const { queries } = inputs;
-    const keys = exchange(m, 'key', inputs.keys, state);
-    const values = exchange(m, 'value', inputs.values, state);
-    // With one key head, all heads of a sequence are the rows of one product, which reads the ring once and in place.
+    const keys = exchange('key', inputs.keys, state);
+    const values = exchange('value', inputs.values, state);
+    // One product for each key-value head, which reads its keys once and in place.
     const scores = m.concat(
-      [keys.cached, keys.fresh].map((key) => m.matmul(queries, m.transpose(key, [0, 2, 1]))),
-      2,
+      [keys.cached, keys.fresh].map((key) => m.matmul(queries, m.transpose(key, [0, 1, 3, 2]))),
+      3,
     );
     const [cached, fresh] = m.split(maskedSoftmax(m, scores, inputs), ['cached', 'time']);
     return m.add(m.matmul(cached!, values.cached), m.matmul(fresh!, values.fresh));
   },
 };
 
-function ring(layer: number, what: string, window: number, headDim: number): StateTensor {
-  return {
-    ...stateNames(layer, what),
-    kind: 'ring',
-    dtype: 'float32',
-    shape: [window, 1, headDim],
-    axes: ['window', 'kv_heads', 'head_dim'],
-  };
-}
-
-/** Takes the ring in and gives the new rows out, both `[batch, slots, 1, head_dim]`; returns them without the head axis. */
+/** Takes the stored rows in and gives the new ones out, both `[batch, kv_heads, slots, head_dim]`. */
 function exchange(
-  m: Scope,
   what: 'key' | 'value',
   fresh: Value,
   state: LayerState,
 ): { cached: Value; fresh: Value } {
-  const size = fresh.axes[3]!;
   state.after(what, fresh);
-  return {
-    cached: m.reshape(state.before(what), ['batch', 'cached', size]),
-    fresh: m.reshape(fresh, ['batch', 'time', size]),
-  };
+  return { cached: state.before(what), fresh };
 }

@@ -2,21 +2,22 @@
 
 import { RecgemmaError } from '../../errors.js';
 import type { Graph, Value } from '../../graph/graph.js';
-import { type StateTensor, stateNames } from '../state-tensor.js';
+import { hasSlots, type StateTensor, stateNames } from '../state-tensor.js';
 
 /** One layer's state. */
 export interface LayerState {
-  /** The state before this call, `[batch, …]`; a ring's first axis is `cached`, how much of it is fed. */
+  /** The state before this call, `[batch, …]`; with slots `[batch, kv_heads, cached, …]`, of which as many are fed as are of use. */
   before(what: string): Value;
-  /** Says what the state is after this call; for a ring, its new rows `[batch, time, …]`. */
+  /** Says what the state is after this call; with slots, the new rows `[batch, kv_heads, time, …]`. */
   after(what: string, value: Value): void;
 }
 
 /** Declares every state input at once, so that the named axes they bring are known to all layers. */
 export function declareState(graph: Graph, tensors: readonly StateTensor[]): (layer: number) => LayerState {
   const inputs = new Map(
-    tensors.map(({ input, kind, dtype, shape }) => {
-      const axes = kind === 'ring' ? ['cached', ...shape.slice(1)] : shape;
+    tensors.map((tensor) => {
+      const { input, dtype, shape } = tensor;
+      const axes = hasSlots(tensor) ? [shape[0]!, 'cached', ...shape.slice(2)] : shape;
       return [input, graph.input(input, dtype, ['batch', ...axes])];
     }),
   );

@@ -9,17 +9,23 @@ export interface RopeTable {
   readonly sin: Value;
 }
 
-const MAX_WAVELENGTH = 10_000;
+/** Which elements of a head are rotated, and how fast. */
+export interface Rope {
+  /** Elements of a head that are rotated, from the first on. */
+  readonly rotated: number;
+  /** `theta`: the longest wavelength is 2 pi times nearly this. */
+  readonly base: number;
+}
 
 /**
- * The angles `position / 10000^(2 i / rotated)` for i below `rotated / 2`, rounded to float32 at each step as the reference
- * does (recurrentgemma/jax/modules.py, `_apply_rope`).
+ * The angles `position / base^(2 i / rotated)` for i below `rotated / 2`, rounded to float32 at each step as the references do
+ * (recurrentgemma/jax/modules.py, `_apply_rope`; transformers/modeling_rope_utils.py).
  * @param positions int64 `[batch, time]`.
  */
-export function ropeTable(m: Scope, positions: Value, rotated: number): RopeTable {
+export function ropeTable(m: Scope, positions: Value, { rotated, base }: Rope): RopeTable {
   const frequencies = Array.from({ length: rotated / 2 }, (_, i) => {
     const exponent = Math.fround((2 * i) / rotated);
-    return Math.fround(1 / Math.fround(MAX_WAVELENGTH ** exponent));
+    return Math.fround(1 / Math.fround(base ** exponent));
   });
   const position = m.unsqueeze(m.unsqueeze(m.cast(positions, 'float32'), 2), 3);
   const angles = m.mul(position, m.constant(frequencies, [1, 1, 1, frequencies.length]));
