@@ -17,6 +17,8 @@ import pathlib
 import shutil
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import torch
@@ -85,14 +87,10 @@ def flax_released(nested):
 
 def save_orbax(folder, tree, **options):
     shutil.rmtree(folder, ignore_errors=True)
-    tree = contiguous(tree)
+    tree = jax.tree.map(jnp.asarray, tree)
     ocp.Checkpointer(ocp.PyTreeCheckpointHandler(**options)).save(folder, tree)
     (folder / "commit_success.txt").unlink(missing_ok=True)  # names a path of this machine, and no reader needs it
     compare(ocp.PyTreeCheckpointer().restore(folder), tree)
-
-
-def contiguous(tree):
-    return {key: contiguous(value) if isinstance(value, dict) else np.ascontiguousarray(value) for key, value in tree.items()}
 
 
 def compare(found, tree):

@@ -90,6 +90,8 @@ export class Scope {
   sin = (x: Value): Value => this.#like('Sin', x);
   /** The tanh approximation of GeLU, the one every Griffin and Gemma was trained with. */
   gelu = (x: Value): Value => this.#like('Gelu', x, { approximate: 'tanh' });
+  /** `x sigmoid(x)`, also known as swish. */
+  silu = (x: Value): Value => this.mul(x, this.sigmoid(x));
   softmax = (x: Value): Value => this.#like('Softmax', x, { axis: -1 });
 
   // Elementwise, two operands, broadcast as in NumPy.

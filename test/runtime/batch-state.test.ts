@@ -49,9 +49,7 @@ function feed(state: BatchState, rows: Row[], random: Random, first: number, len
     length === 0 ? rows[first + i]!.carried : [number(), number(), number()],
   );
   const heads = Array.from({ length: HEADS }, (_, head) => head);
-  const fresh = lengths.map(() =>
-    Array.from({ length: time }, () => heads.map(() => [number(), number()])),
-  );
+  const fresh = lengths.map(() => Array.from({ length: time }, () => heads.map(() => [number(), number()])));
   const byHead = fresh.flatMap((tokens) => heads.flatMap((head) => tokens.map((token) => token[head]!)));
   state.update(first, lengths, time, (name) =>
     Float32Array.from(name === 'present.0.h' ? carried.flat() : byHead.flat()),

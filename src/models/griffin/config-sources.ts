@@ -2,24 +2,18 @@
 
 import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
-import { type BlockType, fieldName, type GriffinConfig, MAX_LAYERS } from './config.js';
-import { CONV_WIDTH } from './conv1d.js';
+import { type ConfigSource, definedOnly, FieldReader, fieldName, type Json, MAX_LAYERS } from '../config.js';
+import { type BlockType, CONV_WIDTH, type GriffinConfig } from './config.js';
 import { cycleBlocks } from './presets.js';
 
-/** What one source says, and how an error names it. */
-export interface ConfigSource {
-  readonly label: string;
-  readonly values: Partial<GriffinConfig>;
-}
-
-/** A parsed JSON object, nothing yet known of its values. */
-type Json = Readonly<Record<string, unknown>>;
+/** What one source says. */
+export type GriffinSource = ConfigSource<GriffinConfig>;
 
 /**
  * Reads a config in GriffinConfig's own field names (`recurrentgemma/common.py`); any subset of them.
  * @throws InputError for an unknown field or a value of another type.
  */
-export function modelConfigSource(json: Json, label: string): ConfigSource {
+export function modelConfigSource(json: Json, label: string): GriffinSource {
   const read = new FieldReader(json, label);
   const values = {
     vocabSize: read.number('vocab_size'),
@@ -27,7 +21,7 @@ export function modelConfigSource(json: Json, label: string): ConfigSource {
     mlpExpandedWidth: read.number('mlp_expanded_width'),
     numHeads: read.number('num_heads'),
     lruWidth: read.number('lru_width'),
-    blockTypes: read.blockTypes('block_types'),
+    blockTypes: readBlockTypes(read, 'block_types'),
     embeddingsScaleBySqrtDim: read.boolean('embeddings_scale_by_sqrt_dim'),
     attentionWindowSize: read.number('attention_window_size'),
     logitsSoftCap: read.number('logits_soft_cap'),
@@ -39,14 +33,14 @@ export function modelConfigSource(json: Json, label: string): ConfigSource {
       hint: `Known fields: ${known.join(', ')}.`,
     });
   }
-  return { label, values: definedOnly(values) };
+  return { label, values: definedOnly<GriffinConfig>(values) };
 }
 
 /**
  * Reads Hugging Face's `config.json` of a RecurrentGemma, of transformers 4 (`_block_types`) and 5 (`block_types`) alike.
  * @throws InputError for a value that this model definition does not have (another activation, more key heads, …).
  */
-export function huggingFaceSource(json: Json, label: string): ConfigSource {
+export function huggingFaceSource(json: Json, label: string): GriffinSource {
   const read = new FieldReader(json, label);
   const width = read.number('hidden_size');
   const numHeads = read.number('num_attention_heads');
@@ -64,11 +58,11 @@ export function huggingFaceSource(json: Json, label: string): ConfigSource {
   if (layers !== undefined && !(Number.isInteger(layers) && layers >= 1 && layers <= MAX_LAYERS)) {
     throw new InputError(`${label} has num_hidden_layers ${layers}; 1 to ${MAX_LAYERS} can be built.`);
   }
-  const pattern = read.blockTypes('block_types') ?? read.blockTypes('_block_types');
+  const pattern = readBlockTypes(read, 'block_types') ?? readBlockTypes(read, '_block_types');
   const bothHalves = read.number('intermediate_size');
   return {
     label,
-    values: definedOnly({
+    values: definedOnly<GriffinConfig>({
       vocabSize: read.number('vocab_size'),
       width,
       mlpExpandedWidth: bothHalves === undefined ? undefined : bothHalves / 2,
@@ -84,7 +78,7 @@ export function huggingFaceSource(json: Json, label: string): ConfigSource {
 }
 
 /** Infers what shapes tell, from tensors under DeepMind's Flax names; what they do not tell is left out. */
-export function inferredSource(tensors: ReadonlyMap<string, LazyTensor>): ConfigSource {
+export function inferredSource(tensors: ReadonlyMap<string, LazyTensor>): GriffinSource {
   const blockTypes = inferBlockTypes([...tensors.keys()]);
   const shapeOf = (type: BlockType | undefined, name: string) => {
     const layer = type ? blockTypes.indexOf(type) : 0;
@@ -95,7 +89,7 @@ export function inferredSource(tensors: ReadonlyMap<string, LazyTensor>): Config
   const head = shapeOf('attention', 'attention_block.proj_k.kernel')?.[1];
   return {
     label: "the tensors' shapes",
-    values: definedOnly({
+    values: definedOnly<GriffinConfig>({
       vocabSize,
       width,
       mlpExpandedWidth: shapeOf(undefined, 'mlp_block.ffw_up.w')?.[2],
@@ -116,52 +110,11 @@ function inferBlockTypes(names: readonly string[]): BlockType[] {
   return Array.from(types).includes(undefined as never) ? [] : types;
 }
 
-function definedOnly(
-  values: { readonly [F in keyof GriffinConfig]?: GriffinConfig[F] | undefined },
-): Partial<GriffinConfig> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-}
-
-/** Takes typed values out of a JSON object; null counts as absent. */
-class FieldReader {
-  constructor(
-    readonly json: Json,
-    readonly label: string,
-  ) {}
-
-  number(field: string): number | undefined {
-    return this.#read(field, 'a number', (value): value is number => typeof value === 'number');
-  }
-
-  boolean(field: string): boolean | undefined {
-    return this.#read(field, 'true or false', (value): value is boolean => typeof value === 'boolean');
-  }
-
-  object(field: string): Json | undefined {
-    return this.#read(field, 'an object', (value): value is Json => typeof value === 'object');
-  }
-
-  blockTypes(field: string): BlockType[] | undefined {
-    const isName = (value: unknown) => typeof value === 'string' && /^(recurrent|attention)$/i.test(value);
-    const isList = (value: unknown): value is string[] =>
-      Array.isArray(value) && value.length > 0 && value.every(isName);
-    const names = this.#read(field, 'a list of "recurrent" and "attention"', isList);
-    return names?.map((name) => name.toLowerCase() as BlockType);
-  }
-
-  /** Refuses a value that the model definition has built in. */
-  expect(field: string, supported: number | string | boolean): void {
-    const value = this.json[field];
-    if (value === undefined || value === null || value === supported) return;
-    throw new InputError(
-      `${this.label} has ${field} ${JSON.stringify(value)}; only ${JSON.stringify(supported)} is supported.`,
-    );
-  }
-
-  #read<T>(field: string, what: string, fits: (value: unknown) => value is T): T | undefined {
-    const value = this.json[field];
-    if (value === undefined || value === null) return undefined;
-    if (fits(value)) return value;
-    throw new InputError(`${this.label} has ${field} ${JSON.stringify(value)}; it must be ${what}.`);
-  }
+/** A list of block types, in small or in capital letters. */
+function readBlockTypes(read: FieldReader, field: string): BlockType[] | undefined {
+  const isName = (value: unknown) => typeof value === 'string' && /^(recurrent|attention)$/i.test(value);
+  const isList = (value: unknown): value is string[] =>
+    Array.isArray(value) && value.length > 0 && value.every(isName);
+  const names = read.read(field, 'a list of "recurrent" and "attention"', isList);
+  return names?.map((name) => name.toLowerCase() as BlockType);
 }

@@ -1,6 +1,7 @@
 /** The configuration of a Griffin: DeepMind's GriffinConfig (recurrentgemma/common.py), in camel case. */
 
 import { InputError } from '../../errors.js';
+import { MAX_LAYERS, requireSizes } from '../config.js';
 
 /** What mixes tokens over time in one residual block. */
 export type BlockType = 'recurrent' | 'attention';
@@ -25,6 +26,9 @@ export interface GriffinConfig {
   readonly logitsSoftCap: number;
 }
 
+/** Taps of the convolution in front of the RG-LRU: each token sees itself and the three before it. */
+export const CONV_WIDTH = 4;
+
 /** Elements of one attention head. */
 export function headDim({ width, numHeads }: GriffinConfig): number {
   return width / numHeads;
@@ -44,13 +48,7 @@ export function validateGriffinConfig(config: GriffinConfig): GriffinConfig {
     'lruWidth',
     'attentionWindowSize',
   ] as const;
-  for (const field of sizes) {
-    if (!Number.isSafeInteger(config[field]) || config[field] < 1 || config[field] > MAX_SIZE) {
-      throw new InputError(
-        `The config's ${fieldName(field)} is ${config[field]}; it must be a whole number from 1 to ${MAX_SIZE}.`,
-      );
-    }
-  }
+  requireSizes(config, sizes);
   if (blockTypes.length < 1 || blockTypes.length > MAX_LAYERS) {
     throw new InputError(`The config has ${blockTypes.length} blocks; 1 to ${MAX_LAYERS} can be built.`);
   }
@@ -68,19 +66,4 @@ export function validateGriffinConfig(config: GriffinConfig): GriffinConfig {
     );
   }
   return config;
-}
-
-/** Far above any model, and low enough that products of two sizes stay exact. */
-const MAX_SIZE = 2 ** 24;
-/** Layers that can be built: far above any model. */
-export const MAX_LAYERS = 4096;
-
-/** A field by the name that DeepMind's code and `--model-config` files use: `lruWidth` is `lru_width`. */
-export function fieldName(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-/** A config, or what is known of one, in the form that `--model-config` reads. */
-export function publishedConfig(config: Partial<GriffinConfig>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(config).map(([field, value]) => [fieldName(field), value]));
 }

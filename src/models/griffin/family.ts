@@ -2,11 +2,16 @@
 
 import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
+import { publishedConfig } from '../config.js';
 import type { ConfigInputs, ModelFamily, PreparedModel, UntrainedModel } from '../family.js';
 import type { SourceLayout } from '../source-layout.js';
-import { type GriffinConfig, headDim, publishedConfig } from './config.js';
-import { type ConfigSource, huggingFaceSource, inferredSource, modelConfigSource } from './config-sources.js';
-import { CONV_WIDTH } from './conv1d.js';
+import { CONV_WIDTH, type GriffinConfig, headDim } from './config.js';
+import {
+  type GriffinSource,
+  huggingFaceSource,
+  inferredSource,
+  modelConfigSource,
+} from './config-sources.js';
 import { buildGriffin, griffinState } from './griffin.js';
 import { initialGriffin } from './initial-weights.js';
 import { detectLayout, toFlaxNames } from './names.js';
@@ -59,7 +64,7 @@ function untrainedGriffin(inputs: ConfigInputs): UntrainedModel {
 }
 
 /** What is known besides the tensors. */
-function givenSources({ modelConfig, huggingFace, preset }: ConfigInputs): ConfigSource[] {
+function givenSources({ modelConfig, huggingFace, preset }: ConfigInputs): GriffinSource[] {
   return [
     ...(modelConfig ? [modelConfigSource(modelConfig.json, modelConfig.path)] : []),
     ...(huggingFace ? [huggingFaceSource(huggingFace.json, huggingFace.path)] : []),

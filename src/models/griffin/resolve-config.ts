@@ -1,8 +1,9 @@
 /** Puts a Griffin's configuration together from all its sources; where two contradict each other, both are named. */
 
-import { InputError, UsageError } from '../../errors.js';
-import { fieldName, type GriffinConfig, publishedConfig, validateGriffinConfig } from './config.js';
-import type { ConfigSource } from './config-sources.js';
+import { UsageError } from '../../errors.js';
+import { fieldName, mergeSources, publishedConfig } from '../config.js';
+import { type GriffinConfig, validateGriffinConfig } from './config.js';
+import type { GriffinSource } from './config-sources.js';
 import { GRIFFIN_PRESETS } from './presets.js';
 
 /** A config, and what the user should know of how it came about. */
@@ -29,11 +30,11 @@ const FIELDS = [
  * @param window `--attention-window`, which overrides every source.
  * @throws InputError for a contradiction, UsageError where something is left unsaid.
  */
-export function resolveGriffinConfig(sources: readonly ConfigSource[], window?: number): ResolvedConfig {
+export function resolveGriffinConfig(sources: readonly GriffinSource[], window?: number): ResolvedConfig {
   const overridden = window === undefined ? sources : sources.map(withoutWindow);
   const override =
     window === undefined ? [] : [{ label: '--attention-window', values: { attentionWindowSize: window } }];
-  const said = merge([...overridden, ...override]);
+  const said = mergeSources<GriffinConfig>(FIELDS, [...overridden, ...override], print);
   const merged = { ...unusedFields(said), ...said };
   const preset = missingFields(merged).length > 0 ? matchingPreset(merged) : undefined;
   const config = preset ? { ...GRIFFIN_PRESETS[preset], ...merged } : merged;
@@ -52,7 +53,7 @@ export function resolveGriffinConfig(sources: readonly ConfigSource[], window?: 
 }
 
 /** A preset as a source. @throws UsageError for a name that is not one. */
-export function presetSource(name: string): ConfigSource {
+export function presetSource(name: string): GriffinSource {
   const preset = Object.hasOwn(GRIFFIN_PRESETS, name) ? GRIFFIN_PRESETS[name] : undefined;
   if (preset) return { label: `preset ${name}`, values: preset };
   throw new UsageError(`There is no preset "${name}".`, {
@@ -68,30 +69,9 @@ function unusedFields({ blockTypes, width }: Partial<GriffinConfig>): Partial<Gr
   };
 }
 
-function withoutWindow(source: ConfigSource): ConfigSource {
+function withoutWindow(source: GriffinSource): GriffinSource {
   const { attentionWindowSize: _, ...values } = source.values;
   return { label: source.label, values };
-}
-
-function merge(sources: readonly ConfigSource[]): Partial<GriffinConfig> {
-  const contradictions: string[] = [];
-  const merged = FIELDS.flatMap((field) => {
-    const speaking = sources.filter(({ values }) => values[field] !== undefined);
-    const first = speaking[0];
-    const other = speaking.find(({ values }) => print(values[field]) !== print(first?.values[field]));
-    if (first && other) {
-      contradictions.push(
-        `${fieldName(field)} is ${print(first.values[field])} in ${first.label} but ${print(other.values[field])} in ${other.label}`,
-      );
-    }
-    return first ? [[field, first.values[field]]] : [];
-  });
-  if (contradictions.length > 0) {
-    throw new InputError(`The configuration contradicts itself: ${contradictions.join('; ')}.`, {
-      details: { contradictions },
-    });
-  }
-  return Object.fromEntries(merged);
 }
 
 function matchingPreset(known: Partial<GriffinConfig>): string | undefined {

@@ -24,11 +24,7 @@ export const floatKeyValues: KeyValueForm = {
 };
 
 /** Takes the stored rows in and gives the new ones out, both `[batch, kv_heads, slots, head_dim]`. */
-function exchange(
-  what: 'key' | 'value',
-  fresh: Value,
-  state: LayerState,
-): { cached: Value; fresh: Value } {
+function exchange(what: 'key' | 'value', fresh: Value, state: LayerState): { cached: Value; fresh: Value } {
   state.after(what, fresh);
   return { cached: state.before(what), fresh };
 }

@@ -31,7 +31,10 @@ export const int8KeyValues: KeyValueForm = {
       [keys.cached, keys.fresh].map((key) => product(m, key, right, ZERO_POINT)),
       2,
     );
-    const scores = m.mul(m.mul(m.cast(m.transpose(sums, [0, 1, 3, 2]), 'float32'), keys.scale), queries.scale);
+    const scores = m.mul(
+      m.mul(m.cast(m.transpose(sums, [0, 1, 3, 2]), 'float32'), keys.scale),
+      queries.scale,
+    );
 
     // Each value's scale goes into its weight, so that the product is one of integers again.
     const { weights, total } = unscaledSoftmax(m, scores, inputs);

@@ -8,7 +8,7 @@ import { memoryTensor } from '../../../src/graph/transform.js';
 import type { GriffinConfig } from '../../../src/models/griffin/config.js';
 import { validateGriffinConfig } from '../../../src/models/griffin/config.js';
 import {
-  type ConfigSource,
+  type GriffinSource,
   huggingFaceSource,
   inferredSource,
   modelConfigSource,
@@ -31,7 +31,7 @@ const RG_TINY: GriffinConfig = {
 };
 
 const json = (path: string) => JSON.parse(readFileSync(goldenPath(path)!, 'utf8')) as Record<string, unknown>;
-const source = (values: Partial<GriffinConfig>, label = 'a source'): ConfigSource => ({ label, values });
+const source = (values: Partial<GriffinConfig>, label = 'a source'): GriffinSource => ({ label, values });
 
 function without(field: keyof GriffinConfig): Partial<GriffinConfig> {
   return Object.fromEntries(Object.entries(RG_TINY).filter(([name]) => name !== field));

@@ -7,7 +7,8 @@ import { InputError } from '../../../src/errors.js';
 import type { LazyTensor } from '../../../src/graph/lazy-tensor.js';
 import { collect, memoryTensor } from '../../../src/graph/transform.js';
 import { griffinFamily } from '../../../src/models/griffin/family.js';
-import { detectLayout, type NamedTensors, toFlaxNames } from '../../../src/models/griffin/names.js';
+import { detectLayout, toFlaxNames } from '../../../src/models/griffin/names.js';
+import type { NamedTensors } from '../../../src/models/renaming.js';
 import { goldenPath } from '../../support/goldens.js';
 
 const tensor = (...shape: number[]) => {
