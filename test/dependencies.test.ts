@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   hub: ['bytes', 'disk-room', 'sum'],
   checkpoint: ['atomic-writer', 'graph'],
   models: ['graph', 'quantize'],
-  manifest: ['type:models', 'quantize'],
+  manifest: ['type:models', 'models/state-tensor', 'quantize'],
   runtime: [
     'bytes',
     'cache-folder',
@@ -37,6 +37,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'graph',
     'manifest',
     'type:models',
+    'models/state-tensor',
     'sum',
     'tokenizer',
   ],

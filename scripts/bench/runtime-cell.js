@@ -1,7 +1,9 @@
 // One cell of runtime.js, in a process of its own so that its memory is that model's: loads a model folder and measures decoding or
 // prefill. Takes the cell as JSON in its only argument, and writes what it measured as JSON.
 
+import { elementCount } from '../../dist/graph/dtype.js';
 import { Engine } from '../../dist/index.js';
+import { stateBytes, usedShape } from '../../dist/models/state-tensor.js';
 import { schedule } from '../../dist/runtime/scheduler.js';
 
 const WARM_UP_STEPS = 2;
@@ -29,7 +31,7 @@ times.sort((a, b) => a - b);
 const median = times[times.length >> 1];
 const modelBytes = files['model.onnx.data'].bytes;
 // A prompt's steps find the rings half full on average.
-const rowBytes = stateBytes(test === 'decode' ? context : prompt / 2);
+const rowBytes = stateBytes(state, test === 'decode' ? context : prompt / 2);
 console.log(
   JSON.stringify({
     tokens,
@@ -85,19 +87,23 @@ async function readPrompt() {
   return { times, tokens: prompt, steps, tokensPerRun: prompt };
 }
 
-/** Gives every row `context` tokens that nobody paid for: some real ones, their keys and values again and again around the rings. */
+/** Gives every row `context` tokens that nobody paid for: some real ones, their keys and values again and again in all slots. */
 async function fillRows() {
   if (context === 0) return;
   await prefill(Math.min(context, REAL_TOKENS));
   const { tensors } = await engine.export(0);
-  for (const { input, shape } of state.filter(({ kind }) => kind === 'ring')) {
-    const real = tensors.get(input);
-    const slotLength = shape.slice(1).reduce((a, b) => a * b, 1);
-    const filled = new real.constructor(Math.min(context, shape[0]) * slotLength);
-    for (let at = 0; at < filled.length; at += real.length) {
-      filled.set(real.subarray(0, filled.length - at), at);
+  for (const tensor of state.filter(({ kind }) => kind !== 'carried')) {
+    const real = tensors.get(tensor.input);
+    const [heads, slots, ...rest] = usedShape(tensor, context);
+    const filled = new real.constructor(elementCount([heads, slots, ...rest]));
+    for (let head = 0; head < heads; head++) {
+      const [of, to] = [real, filled].map((array) => {
+        const length = array.length / heads;
+        return array.subarray(head * length, (head + 1) * length);
+      });
+      for (let at = 0; at < to.length; at += of.length) to.set(of.subarray(0, to.length - at), at);
     }
-    tensors.set(input, filled);
+    tensors.set(tensor.input, filled);
   }
   await engine.import(0, { numTokens: context, tensors });
   for (let row = 1; row < batch; row++) await engine.copy(0, row);
@@ -113,13 +119,6 @@ async function prefill(length) {
 /** Some token ids, the same ones each time. */
 function tokenIds(count) {
   return Array.from({ length: count }, (_, i) => (i * 7919 + 13) % vocabSize);
-}
-
-/** Bytes of one row's state after so many tokens. */
-function stateBytes(numTokens) {
-  return state.reduce((sum, { kind, shape, bytes_per_sequence: bytes }) => {
-    return sum + (kind === 'ring' ? (bytes * Math.min(numTokens, shape[0])) / shape[0] : bytes);
-  }, 0);
 }
 
 function secondsSince(start) {

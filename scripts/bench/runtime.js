@@ -47,7 +47,7 @@ const bandwidths = [await measureBandwidth(threads)];
 const measured = [];
 for (const model of models) {
   const { precision, state } = JSON.parse(readFileSync(join(model, 'recgemma.json'), 'utf8'));
-  const window = Math.max(0, ...state.flatMap(({ kind, shape }) => (kind === 'ring' ? shape[0] : [])));
+  const window = Math.max(0, ...state.flatMap(({ kind, shape }) => (kind === 'ring' ? shape[1] : [])));
   const cells = [
     ...batches.map((batch) => ({ test: 'decode', batch, context: context ?? window })),
     ...prompts.map((prompt) => ({ test: 'prefill', batch: 1, prompt })),

@@ -70,8 +70,9 @@ async function openRandom(seed: number, options: ModelOptions): Promise<OpenedMo
   const modelConfig = options.modelConfig && (await readJsonFile(options.modelConfig));
   const inputs = { preset, attentionWindow, ...(modelConfig && { modelConfig }) };
   const name = `preset ${preset}`;
-  const checkpoint = randomCheckpoint(name, family.untrained(inputs), seed);
-  const model = family.prepare('flax', checkpoint.tensors, inputs);
+  const untrained = family.untrained(inputs);
+  const checkpoint = randomCheckpoint(name, untrained, seed);
+  const model = untrained.prepare(checkpoint.tensors);
   return { checkpoint, name, random: { preset, seed }, layout: 'flax', model };
 }
 

@@ -82,15 +82,19 @@ export function stackTensors(tensors: readonly LazyTensor[]): LazyTensor {
 
 /** Element `index` of the first axis: `[a, …]` to `[…]`. Of a stack it is the part itself; else what lies before is read too. */
 export function takeFirst(tensor: LazyTensor, index: number): LazyTensor {
-  const stacked = tensor.parts?.[index];
-  if (stacked) return stacked;
-  const shape = tensor.shape.slice(1);
+  return tensor.parts?.[index] ?? reshapeTensor(takeRows(tensor, index, 1), tensor.shape.slice(1));
+}
+
+/** Elements `first` to `first + count` of the first axis: `[a, …]` to `[count, …]`. What lies before is read too. */
+export function takeRows(tensor: LazyTensor, first: number, count: number): LazyTensor {
+  const rest = tensor.shape.slice(1);
+  const shape = [count, ...rest];
   const bytes = tensorBytes(tensor.dtype, shape);
   return {
     dtype: tensor.dtype,
     shape,
     async *read() {
-      let start = -index * bytes;
+      let start = -tensorBytes(tensor.dtype, [first, ...rest]);
       for await (const piece of tensor.read()) {
         const part = piece.subarray(Math.max(0, -start), Math.max(0, bytes - start));
         if (part.byteLength > 0) yield part;

@@ -2,6 +2,7 @@
 
 import type { ModelFamily } from './family.js';
 import { griffinFamily } from './griffin/family.js';
+import { transformerFamily } from './transformer/family.js';
 
 /** In the order in which they are tried. */
-export const MODEL_FAMILIES: readonly ModelFamily[] = [griffinFamily];
+export const MODEL_FAMILIES: readonly ModelFamily[] = [griffinFamily, transformerFamily];

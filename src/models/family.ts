@@ -6,6 +6,7 @@ import type { Scope } from '../graph/scope.js';
 import type { Distribution } from './initial-weights.js';
 import type { KeyValuePrecision } from './layers/key-values.js';
 import type { LogitsForm } from './logits-form.js';
+import type { TiedCopy } from './renaming.js';
 import type { SourceLayout } from './source-layout.js';
 import type { StateTensor } from './state-tensor.js';
 
@@ -46,7 +47,7 @@ export interface PreparedModel {
   /** The checkpoint's own name of a weight, for messages. */
   readonly sourceName: (path: string) => string;
   /** Stored copies that must equal the weight at `path`, because the model has only one. */
-  readonly tied: readonly { readonly name: string; readonly tensor: LazyTensor; readonly path: string }[];
+  readonly tied: readonly TiedCopy[];
   /** Builds the model into the scope's graph. */
   build(m: Scope, options: BuildOptions): void;
 }
@@ -57,6 +58,8 @@ export interface UntrainedModel {
   build(m: Scope): void;
   /** How the weight at `path` is distributed before training. */
   initial(path: string, shape: Shape): Distribution;
+  /** The model with these weights, under the names that it asks for. */
+  prepare(tensors: ReadonlyMap<string, LazyTensor>): PreparedModel;
 }
 
 /** One family of models. */

@@ -20,14 +20,22 @@ export interface TiedCopy {
   readonly path: string;
 }
 
+/** Tensors that have the model's names already. */
+export function alreadyNamed(tensors: ReadonlyMap<string, LazyTensor>): NamedTensors {
+  return { tensors, sourceName: (path) => path, tied: [] };
+}
+
 /** How one tensor of the model is made of the source's. */
 export interface Rule {
   /** The model's path; a layer's below `blocks.{i}.`. */
   readonly path: string;
   /** The source's names; a layer's below its prefix. */
   readonly from: readonly string[];
-  readonly transform: keyof typeof TRANSFORMS;
+  readonly transform: keyof typeof TRANSFORMS | Transform;
 }
+
+/** Makes one tensor of several; one whose shape does not fit is passed on for the shape check to list. */
+export type Transform = (tensors: readonly LazyTensor[]) => LazyTensor;
 
 /** The rules of one source layout. */
 export interface Renaming {
@@ -35,6 +43,8 @@ export interface Renaming {
   readonly layerRules: readonly Rule[];
   /** What stands before the number of a layer, such as `model.layers.`. */
   readonly layerPrefix: string;
+  /** Names of what is stored and not learnt, such as tables of angles. */
+  readonly ignored?: RegExp;
 }
 
 /** The rules of a dense layer `[out, in]` as torch.nn.Linear stores it. */
@@ -47,21 +57,22 @@ export function denseRules(path: string, from: string, options = { bias: true })
 /** Renames and reshapes tensors. What no rule knows keeps its name, and is later listed as left over. */
 export function rename(
   tensors: ReadonlyMap<string, LazyTensor>,
-  { rules, layerRules, layerPrefix }: Renaming,
+  { rules, layerRules, layerPrefix, ignored }: Renaming,
 ): Omit<NamedTensors, 'tied'> {
-  const left = new Map(tensors);
+  const used = new Set<string>();
   const named = new Map<string, LazyTensor>();
   const apply = (rule: Rule, prefix: string, sourcePrefix: string) => {
     const sources = rule.from.map((name) => `${sourcePrefix}${name}`);
-    const found = sources.flatMap((name) => left.get(name) ?? []);
+    const found = sources.flatMap((name) => tensors.get(name) ?? []);
     if (found.length < sources.length) return;
-    for (const name of sources) left.delete(name);
+    for (const name of sources) used.add(name);
     named.set(`${prefix}${rule.path}`, transform(rule.transform, found));
   };
   for (const rule of rules) apply(rule, '', '');
   for (const layer of layersIn(tensors.keys(), layerPrefix)) {
     for (const rule of layerRules) apply(rule, `blocks.${layer}.`, `${layerPrefix}${layer}.`);
   }
+  const left = [...tensors].filter(([name]) => !(used.has(name) || ignored?.test(name)));
   const sourceName = (path: string) => {
     const [, layer, name] = /^blocks\.(\d+)\.(.*)$/.exec(path) ?? [];
     const rule = (layer === undefined ? rules : layerRules).find((each) => each.path === (name ?? path));
@@ -97,11 +108,11 @@ function layersIn(names: Iterable<string>, prefix: string): ReadonlySet<string> 
 
 /** Does with stored tensors what a rule says, and remembers their shape for messages where it was another. */
 export function transform(kind: Rule['transform'], stored: readonly LazyTensor[]): LazyTensor {
-  const made = TRANSFORMS[kind](stored);
+  const made = (typeof kind === 'function' ? kind : TRANSFORMS[kind])(stored);
   return stored.includes(made) ? made : { ...made, storedShape: stored[0]!.shape };
 }
 
-/** What a rule does with the tensors it found; one whose shapes do not fit is passed on for the shape check to list. */
+/** The transforms that several layouts have. */
 const TRANSFORMS = {
   same: ([tensor]) => tensor!,
   transpose: ([tensor]) => (tensor!.shape.length === 2 ? swapAxes(tensor!) : tensor!),
@@ -116,7 +127,7 @@ const TRANSFORMS = {
   stackTransposed: (tensors) => stackIfAlike(tensors, (tensor) => swapAxes(tensor)),
   // gate [M] and up [M] to [2, 1, 1, M].
   stackBiases: (tensors) => stackIfAlike(tensors, (tensor) => reshapeTensor(tensor, [1, 1, ...tensor.shape])),
-} as const satisfies Readonly<Record<string, (tensors: readonly LazyTensor[]) => LazyTensor>>;
+} as const satisfies Readonly<Record<string, Transform>>;
 
 function stackIfAlike(
   tensors: readonly LazyTensor[],

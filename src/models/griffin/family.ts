@@ -4,6 +4,7 @@ import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
 import { publishedConfig } from '../config.js';
 import type { ConfigInputs, ModelFamily, PreparedModel, UntrainedModel } from '../family.js';
+import { alreadyNamed, type NamedTensors } from '../renaming.js';
 import type { SourceLayout } from '../source-layout.js';
 import { CONV_WIDTH, type GriffinConfig, headDim } from './config.js';
 import {
@@ -33,11 +34,15 @@ function prepareGriffin(
   inputs: ConfigInputs,
 ): PreparedModel {
   refuseComplexRecurrence(source.keys());
-  const { tensors, sourceName, tied } = toFlaxNames(layout, source);
+  const named = toFlaxNames(layout, source);
   const { config, notes } = resolveGriffinConfig(
-    [...givenSources(inputs), inferredSource(tensors)],
+    [...givenSources(inputs), inferredSource(named.tensors)],
     inputs.attentionWindow,
   );
+  return griffinModel(config, notes, named);
+}
+
+function griffinModel(config: GriffinConfig, notes: readonly string[], named: NamedTensors): PreparedModel {
   return {
     family: 'griffin',
     config: publishedConfig(config),
@@ -45,9 +50,7 @@ function prepareGriffin(
     vocabSize: config.vocabSize,
     state: (keyValues) => griffinState(config, keyValues),
     notes,
-    tensors,
-    sourceName,
-    tied,
+    ...named,
     build: (m, options) => buildGriffin(m, config, options),
   };
 }
@@ -56,10 +59,11 @@ function untrainedGriffin(inputs: ConfigInputs): UntrainedModel {
   const given = givenSources(inputs);
   const vocabulary = { label: 'the presets', values: { vocabSize: PRESET_VOCABULARY } };
   const sources = given.some(({ values }) => values.vocabSize) ? given : [...given, vocabulary];
-  const { config } = resolveGriffinConfig(sources, inputs.attentionWindow);
+  const { config, notes } = resolveGriffinConfig(sources, inputs.attentionWindow);
   return {
     build: (m) => buildGriffin(m, config, { logits: 'last', keyValues: 'float32' }),
     initial: initialGriffin,
+    prepare: (tensors) => griffinModel(config, notes, alreadyNamed(tensors)),
   };
 }
 

@@ -15,6 +15,17 @@ export interface Rope {
   readonly rotated: number;
   /** `theta`: the longest wavelength is 2 pi times nearly this. */
   readonly base: number;
+  readonly scaling?: RopeScaling | undefined;
+}
+
+/** How Llama 3.1 stretches low frequencies to longer contexts (transformers/modeling_rope_utils.py, `_compute_llama3_parameters`). */
+export interface RopeScaling {
+  /** By which low frequencies are divided. */
+  readonly factor: number;
+  /** Frequencies that turn fewer times than the low one in `originalPositions` are low; more than the high one, high; what is between is blended. */
+  readonly lowFrequencyFactor: number;
+  readonly highFrequencyFactor: number;
+  readonly originalPositions: number;
 }
 
 /**
@@ -22,14 +33,22 @@ export interface Rope {
  * (recurrentgemma/jax/modules.py, `_apply_rope`; transformers/modeling_rope_utils.py).
  * @param positions int64 `[batch, time]`.
  */
-export function ropeTable(m: Scope, positions: Value, { rotated, base }: Rope): RopeTable {
+export function ropeTable(m: Scope, positions: Value, { rotated, base, scaling }: Rope): RopeTable {
   const frequencies = Array.from({ length: rotated / 2 }, (_, i) => {
     const exponent = Math.fround((2 * i) / rotated);
-    return Math.fround(1 / Math.fround(base ** exponent));
+    const frequency = Math.fround(1 / Math.fround(base ** exponent));
+    return scaling ? scaleFrequency(frequency, scaling) : frequency;
   });
   const position = m.unsqueeze(m.unsqueeze(m.cast(positions, 'float32'), 2), 3);
   const angles = m.mul(position, m.constant(frequencies, [1, 1, 1, frequencies.length]));
   return { cos: m.cos(angles), sin: m.sin(angles) };
+}
+
+function scaleFrequency(frequency: number, scaling: RopeScaling): number {
+  const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalPositions } = scaling;
+  const turns = (originalPositions * frequency) / (2 * Math.PI);
+  const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+  return Math.fround(((1 - kept) * frequency) / factor + kept * frequency);
 }
 
 /** Rotates the first `rotated` elements of each head of `x` `[batch, time, heads, head_dim]`, pairing i with i + rotated / 2. */

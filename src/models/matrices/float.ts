@@ -21,11 +21,10 @@ export function floatMatrices(dtype: 'float32' | 'float16'): MatrixForm {
 
     table(m, name, tensor): Table {
       const table = stored(m, name, tensor);
-      const factor = m.graph.alias(table);
       return {
         rows: table.axes[0]!,
         lookUp: (ids) => m.cast(m.gather(table, ids), 'float32'),
-        product: (x) => m.matmulTransposed(x, m.cast(factor, 'float32')),
+        product: (x) => m.matmulTransposed(x, m.cast(m.graph.alias(table), 'float32')),
       };
     },
   };

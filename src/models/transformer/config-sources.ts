@@ -1,0 +1,203 @@
+/** Where a transformer's configuration comes from: Hugging Face's config.json, a file with the same fields, and the tensors' shapes. */
+
+import { InputError } from '../../errors.js';
+import type { LazyTensor } from '../../graph/lazy-tensor.js';
+import { type ConfigSource, definedOnly, FieldReader, fieldName, type Json } from '../config.js';
+import type { RopeScaling } from '../layers/rope.js';
+import type { SourceLayout } from '../source-layout.js';
+import { KINDS, MODEL_TYPES, type ModelType, type TransformerConfig } from './config.js';
+import { plainFlaxName } from './names.js';
+
+/** What one source says. */
+export type TransformerSource = ConfigSource<TransformerConfig>;
+
+/**
+ * What Hugging Face's config classes take where a file says nothing (transformers/models/<type>/configuration_<type>.py); DeepMind's Gemma has the same
+ * values built in.
+ */
+const DEFAULTS: Readonly<Record<ModelType, Partial<TransformerConfig>>> = {
+  gemma: { maxPositionEmbeddings: 8192, rmsNormEps: 1e-6, tieWordEmbeddings: true },
+  mistral: { maxPositionEmbeddings: 131_072, rmsNormEps: 1e-6, tieWordEmbeddings: false },
+  llama: { maxPositionEmbeddings: 2048, rmsNormEps: 1e-6, tieWordEmbeddings: false },
+};
+
+/** A window that Hugging Face's Mistral has unless the file says `null`. */
+const MISTRAL_WINDOW = 4096;
+
+/** What is taken where no source says otherwise. */
+export function defaultSource(type: ModelType): TransformerSource {
+  const values = { slidingWindow: 0, ropeTheta: 10_000, ropeScaling: 'none', ...DEFAULTS[type] } as const;
+  return { label: `the defaults of ${type}`, values };
+}
+
+/**
+ * Reads Hugging Face's `config.json` of a Gemma, a Mistral or a Llama, of transformers 4 and 5 alike.
+ * @throws InputError for another type of model, and for a value that the model definition does not have.
+ */
+export function huggingFaceSource(json: Json, label: string): TransformerSource {
+  const read = new FieldReader(json, label);
+  const type = read.string('model_type');
+  read.expect('model_type', ...MODEL_TYPES);
+  const modelType = type as ModelType | undefined;
+  const [width, heads] = [read.number('hidden_size'), read.number('num_attention_heads')];
+  const values = readFields(read, modelType);
+  const isMistral = modelType === 'mistral' && json.sliding_window === undefined;
+  return {
+    label,
+    values: {
+      ...values,
+      ...(isMistral && { slidingWindow: MISTRAL_WINDOW }),
+      // Gemma's heads are no part of its width.
+      ...(values.headDim === undefined &&
+        modelType !== 'gemma' &&
+        width &&
+        heads && { headDim: width / heads }),
+      ...(values.numKeyValueHeads === undefined &&
+        modelType === 'llama' &&
+        heads && { numKeyValueHeads: heads }),
+    },
+  };
+}
+
+/**
+ * Reads a `--model-config` file: any subset of the same fields.
+ * @throws InputError for an unknown field or a value of another type.
+ */
+export function modelConfigSource(json: Json, label: string): TransformerSource {
+  const read = new FieldReader(json, label);
+  read.expect('model_type', ...MODEL_TYPES);
+  const unknown = Object.keys(json).filter((field) => !KNOWN_FIELDS.includes(field));
+  if (unknown.length > 0) {
+    throw new InputError(`${label} has fields that no transformer here has: ${unknown.join(', ')}.`, {
+      hint: `Known fields: ${KNOWN_FIELDS.join(', ')}.`,
+    });
+  }
+  return { label, values: readFields(read, read.string('model_type') as ModelType | undefined) };
+}
+
+/** Fields by which {@link TransformerConfig} is known, in the order in which they are printed. */
+export const FIELDS = [
+  'modelType',
+  'vocabSize',
+  'hiddenSize',
+  'intermediateSize',
+  'numHiddenLayers',
+  'numAttentionHeads',
+  'numKeyValueHeads',
+  'headDim',
+  'slidingWindow',
+  'maxPositionEmbeddings',
+  'ropeTheta',
+  'ropeScaling',
+  'rmsNormEps',
+  'tieWordEmbeddings',
+] as const satisfies readonly (keyof TransformerConfig)[];
+
+const KNOWN_FIELDS: readonly string[] = [...FIELDS.map(fieldName), 'rope_parameters'];
+
+function readFields(read: FieldReader, modelType: ModelType | undefined): Partial<TransformerConfig> {
+  if (modelType) read.expect('hidden_act', ...ACTIVATIONS[KINDS[modelType].activation]);
+  read.expect('hidden_activation', ...ACTIVATIONS.gelu);
+  read.expect('attention_bias', false);
+  read.expect('mlp_bias', false);
+  // transformers 5 puts what belongs to RoPE into one object.
+  const rope = read.object('rope_parameters');
+  const ropeReader = rope ? new FieldReader(rope, read.label) : read;
+  const scaling = rope ?? read.object('rope_scaling');
+  const noWindow = 'sliding_window' in read.json && read.json.sliding_window === null;
+  return definedOnly<TransformerConfig>({
+    modelType,
+    vocabSize: read.number('vocab_size'),
+    hiddenSize: read.number('hidden_size'),
+    intermediateSize: read.number('intermediate_size'),
+    numHiddenLayers: read.number('num_hidden_layers'),
+    numAttentionHeads: read.number('num_attention_heads'),
+    numKeyValueHeads: read.number('num_key_value_heads'),
+    headDim: read.number('head_dim'),
+    slidingWindow: noWindow ? 0 : read.number('sliding_window'),
+    maxPositionEmbeddings: read.number('max_position_embeddings'),
+    ropeTheta: ropeReader.number('rope_theta'),
+    ropeScaling: scaling && readScaling(new FieldReader(scaling, read.label)),
+    rmsNormEps: read.number('rms_norm_eps'),
+    tieWordEmbeddings: read.boolean('tie_word_embeddings'),
+  });
+}
+
+/** `"gelu"` in Gemma's files means the tanh form (transformers/models/gemma/configuration_gemma.py). */
+const ACTIVATIONS = { gelu: ['gelu', 'gelu_pytorch_tanh'], silu: ['silu', 'swish'] } as const;
+
+function readScaling(read: FieldReader): RopeScaling | 'none' {
+  const field = 'rope_type' in read.json ? 'rope_type' : 'type';
+  read.expect(field, 'default', 'llama3');
+  if (read.string(field) !== 'llama3') return 'none';
+  const [factor, low, high, original] = [
+    'factor',
+    'low_freq_factor',
+    'high_freq_factor',
+    'original_max_position_embeddings',
+  ].map((name) => {
+    const value = read.number(name);
+    if (value !== undefined && value > 0) return value;
+    throw new InputError(`${read.label} has a llama3 rope scaling whose ${name} is not a number above 0.`);
+  }) as [number, number, number, number];
+  if (high <= low)
+    throw new InputError(`${read.label} has a high_freq_factor that is not above low_freq_factor.`);
+  return { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalPositions: original };
+}
+
+/** What shapes tell, from tensors under the source's own names. What they do not tell is left out. */
+export function inferredSource(
+  layout: SourceLayout,
+  tensors: ReadonlyMap<string, LazyTensor>,
+): TransformerSource {
+  return {
+    label: "the tensors' shapes",
+    values: definedOnly<TransformerConfig>(INFERENCES[layout](tensors)),
+  };
+}
+
+type Inferred = { readonly [F in keyof TransformerConfig]?: TransformerConfig[F] | undefined };
+
+const INFERENCES: Readonly<Record<SourceLayout, (tensors: ReadonlyMap<string, LazyTensor>) => Inferred>> = {
+  hf(tensors) {
+    const [vocabSize, hiddenSize] = tensors.get('model.embed_tokens.weight')?.shape ?? [];
+    return {
+      vocabSize,
+      hiddenSize,
+      intermediateSize: tensors.get('model.layers.0.mlp.down_proj.weight')?.shape[1],
+      numHiddenLayers: countLayers(tensors, /^model\.layers\.(\d{1,4})\./),
+    };
+  },
+  torch(tensors) {
+    const [vocabSize, hiddenSize] = tensors.get('embedder.weight')?.shape ?? [];
+    return {
+      modelType: 'gemma',
+      vocabSize,
+      hiddenSize,
+      intermediateSize: tensors.get('model.layers.0.mlp.down_proj.weight')?.shape[1],
+      numHiddenLayers: countLayers(tensors, /^model\.layers\.(\d{1,4})\./),
+    };
+  },
+  flax(tensors) {
+    const shapes = new Map([...tensors].map(([name, { shape }]) => [plainFlaxName(name), shape]));
+    const [vocabSize, hiddenSize] = shapes.get('embedder.input_embedding') ?? [];
+    const attention = (name: string) => shapes.get(`layer_0.attn.${name}`);
+    const [heads, headDim] = attention('attn_vec_einsum') ?? [];
+    return {
+      modelType: 'gemma',
+      vocabSize,
+      hiddenSize,
+      intermediateSize: shapes.get('layer_0.mlp.linear')?.[0],
+      numHiddenLayers: countLayers(shapes, /^layer_(\d{1,4})\./),
+      numAttentionHeads: heads,
+      numKeyValueHeads: attention('kv_einsum')?.[1] ?? attention('qkv_einsum')?.[1],
+      headDim,
+    };
+  },
+};
+
+function countLayers(tensors: ReadonlyMap<string, unknown>, pattern: RegExp): number | undefined {
+  const layers = [...tensors.keys()].flatMap((name) => Number(pattern.exec(name)?.[1] ?? -1));
+  const count = 1 + Math.max(-1, ...layers);
+  return count > 0 ? count : undefined;
+}

@@ -1,0 +1,47 @@
+/** A transformer's configuration as Hugging Face writes it, which is what `--model-config` reads too. */
+
+import { publishedConfig as byFieldName } from '../config.js';
+import type { ModelType, TransformerConfig } from './config.js';
+
+/** The config, or what is known of one, under Hugging Face's field names. */
+export function publishedConfig(config: Partial<TransformerConfig>): Record<string, unknown> {
+  const { slidingWindow, ropeScaling, ...rest } = config;
+  return {
+    ...byFieldName(rest),
+    ...(slidingWindow !== undefined && { sliding_window: slidingWindow === 0 ? null : slidingWindow }),
+    ...(ropeScaling !== undefined && { rope_scaling: publishedScaling(ropeScaling) }),
+  };
+}
+
+const CLASSES: Readonly<Record<ModelType, string>> = {
+  gemma: 'GemmaForCausalLM',
+  mistral: 'MistralForCausalLM',
+  llama: 'LlamaForCausalLM',
+};
+
+/** What transformers would write to `config.json`. */
+export function huggingFaceConfig(config: TransformerConfig): Record<string, unknown> {
+  const { model_type, sliding_window, rope_scaling, ...rest } = publishedConfig(config);
+  const activation = config.modelType === 'gemma' ? 'gelu_pytorch_tanh' : 'silu';
+  return {
+    architectures: [CLASSES[config.modelType]],
+    model_type,
+    ...rest,
+    ...(config.modelType === 'mistral' && { sliding_window }),
+    ...(config.modelType === 'llama' && { rope_scaling }),
+    attention_bias: false,
+    hidden_act: activation,
+    ...(config.modelType === 'gemma' && { hidden_activation: activation }),
+  };
+}
+
+function publishedScaling(scaling: TransformerConfig['ropeScaling']): Record<string, unknown> | null {
+  if (scaling === 'none') return null;
+  return {
+    rope_type: 'llama3',
+    factor: scaling.factor,
+    low_freq_factor: scaling.lowFrequencyFactor,
+    high_freq_factor: scaling.highFrequencyFactor,
+    original_max_position_embeddings: scaling.originalPositions,
+  };
+}
