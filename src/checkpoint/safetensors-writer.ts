@@ -17,6 +17,7 @@ const CODES: Readonly<Record<DType, string>> = {
   int8: 'I8',
   uint8: 'U8',
   bool: 'BOOL',
+  complex64: 'C64',
 };
 
 /**

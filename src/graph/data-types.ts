@@ -15,4 +15,5 @@ export const DATA_TYPES: Readonly<Record<DType, DataType>> = {
   int8: DataType.INT8,
   uint8: DataType.UINT8,
   bool: DataType.BOOL,
+  complex64: DataType.COMPLEX64,
 };

@@ -11,7 +11,8 @@ export type DType =
   | 'int16'
   | 'int8'
   | 'uint8'
-  | 'bool';
+  | 'bool'
+  | 'complex64';
 
 const ITEM_BYTES: Readonly<Record<DType, number>> = {
   float64: 8,
@@ -24,6 +25,7 @@ const ITEM_BYTES: Readonly<Record<DType, number>> = {
   int8: 1,
   uint8: 1,
   bool: 1,
+  complex64: 8,
 };
 
 /** Bytes of one element. */

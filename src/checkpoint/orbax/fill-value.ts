@@ -46,6 +46,8 @@ const WRITERS: Readonly<Record<DType, (view: DataView, value: number) => void>> 
   int8: (view, value) => view.setInt8(0, value),
   uint8: (view, value) => view.setUint8(0, value),
   bool: (view, value) => view.setUint8(0, value),
+  // The real part; the other is 0.
+  complex64: (view, value) => view.setFloat32(0, value, true),
 };
 
 function float32Bits(value: number): number {

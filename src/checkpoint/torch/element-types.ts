@@ -28,7 +28,7 @@ const ELEMENTS: ReadonlyMap<string, TorchElement> = new Map(
       ['uint32', 4, undefined],
       ['uint16', 2, undefined],
       ['complex128', 16, undefined],
-      ['complex64', 8, undefined],
+      ['complex64', 8, 'complex64'],
       ['complex32', 4, undefined],
       ['float8_e4m3fn', 1, undefined],
       ['float8_e4m3fnuz', 1, undefined],

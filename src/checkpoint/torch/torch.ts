@@ -1,4 +1,4 @@
-/** Opens PyTorch checkpoints without PyTorch: `.pt`, `.pth` and `.bin` files, single or sharded. */
+/** Opens PyTorch checkpoints without PyTorch: `.pt`, `.pth`, `.ckpt` and `.bin` files, single or sharded. */
 
 import { resolve } from 'node:path';
 import { InputError } from '../../errors.js';
@@ -24,7 +24,7 @@ export interface TorchCheckpoint extends Checkpoint {
 
 const FILE_NAMES: FileNames = {
   usual: ['pytorch_model.bin', 'pytorch_model.bin.index.json'],
-  patterns: [/\.bin\.index\.json$/, /\.(pt|pth)$/],
+  patterns: [/\.bin\.index\.json$/, /\.(pt|pth|ckpt)$/],
 };
 const INDEX = /\.index\.json$/;
 
@@ -45,7 +45,7 @@ export async function openTorch(path: string): Promise<TorchCheckpoint> {
   const file = await locateFile(path, FILE_NAMES);
   if (file === undefined) {
     throw new InputError(
-      `${path} holds neither pytorch_model.bin, nor an index, nor exactly one .pt or .pth file.`,
+      `${path} holds neither pytorch_model.bin, nor an index, nor exactly one .pt, .pth or .ckpt file.`,
     );
   }
   if (!INDEX.test(file)) return { ...(await openFile(file)), path };
