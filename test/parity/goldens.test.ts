@@ -1,4 +1,4 @@
-/** Every number of the Griffin goldens: what DeepMind's JAX computes in float32, and here. */
+/** Every number of the goldens of every family: what the official implementations compute in float32 (DeepMind's JAX, Hugging Face transformers), and here. */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -19,6 +19,14 @@ const MODELS = [
   { expected: 'griffin-tiny', checkpoint: 'griffin-tiny/dmtorch-f32.pt' },
   { expected: 'hawk-tiny', checkpoint: 'hawk-tiny/dmtorch-f32.pt' },
   { expected: 'mqa-tiny', checkpoint: 'mqa-tiny/dmtorch-f32.pt' },
+  { expected: 'gemma-mqa-tiny', checkpoint: 'gemma-mqa-tiny/flax-ocdbt-f32' },
+  { expected: 'gemma-mqa-tiny-bf16', checkpoint: 'gemma-mqa-tiny/hf-bf16' },
+  { expected: 'gemma-mha-tiny', checkpoint: 'gemma-mha-tiny/hf-f32' },
+  // Grouped queries, and a sliding window that most prompts go past.
+  { expected: 'mistral-tiny', checkpoint: 'mistral-tiny/hf-sharded-f32' },
+  // Frequencies that are kept, blended and divided by the scaling of Llama 3.1, and a tied head.
+  { expected: 'llama-tiny', checkpoint: 'llama-tiny/hf-f32' },
+  { expected: 'mamba-tiny', checkpoint: 'mamba-tiny/hf-f32' },
 ];
 
 /** 3.7 times what DeepMind's JAX, its PyTorch and Hugging Face differ among themselves; a third of what the smallest mistake costs. */
