@@ -21,15 +21,34 @@ export async function linesAhead(
   return readAhead(readJsonLines(path, { signal }), 2 * (flags.batch ?? LARGEST_AUTO_BATCH));
 }
 
+/** What is known of the work before the model is loaded. */
+interface Work {
+  readonly sequences: number;
+  /** Tokens of the longest sequence. */
+  readonly tokens: number;
+}
+
+/** Bytes of a token, in most languages' texts. */
+const TOKEN_BYTES = 4;
+
+/** How many tokens a text, or the texts and lists of ids of a line, will be about. */
+export function estimateTokens(...values: readonly unknown[]): number {
+  const sizes = values.map((value) => {
+    if (typeof value === 'string') return Math.ceil(Buffer.byteLength(value) / TOKEN_BYTES);
+    return Array.isArray(value) ? value.length : 0;
+  });
+  return 1 + sizes.reduce((sum, size) => sum + size, 0);
+}
+
 /** Loads the model, with room for the batch that was asked for or that memory allows. */
 export async function loadForBatch(
   console: Console,
   { model: path, batch: wanted, threads }: ModelFlags,
-  sequences: number,
+  work: Work,
   signal: AbortSignal,
 ): Promise<{ readonly model: TextModel; readonly batch: number }> {
   const { chooseBatch, TextModel } = await import('../index.js');
-  const { batch, rows, rowBytes } = await chooseBatch(path, { batch: wanted, sequences });
+  const { batch, rows, rowBytes } = await chooseBatch(path, { batch: wanted, ...work });
   console.detail(`batch ${batch}: ${rows} states of up to ${formatBytes(rowBytes)}`);
   const model = await console.step(`load ${path}`, (say) =>
     TextModel.load(path, {

@@ -160,7 +160,11 @@ function describe(report: ConvertReport, quality: Quality | null): string {
   const { out, family, format, parameters, seconds } = report;
   const weights = `${formatBytes(report.weight_bytes)} of weights`;
   const what = `${family}, ${(parameters / 1e6).toFixed(1)} M parameters, from ${format}`;
-  const state = `${formatBytes(report.state_bytes_per_sequence)} of state a sequence, whatever its length`;
+  const { state_bytes_per_sequence: most, state_bytes_per_token: growth } = report;
+  const state =
+    growth === 0
+      ? `${formatBytes(most)} of state a sequence, whatever its length`
+      : `${formatBytes(growth)} of state a token, ${formatBytes(most)} at full context`;
   if (!report.written) return `Would write ${out}: ${what}, ${weights}; ${state}.`;
   const wrote = `Wrote ${out}: ${what}, ${weights} in ${formatDuration(1000 * seconds)}; ${state}.`;
   return quality ? `${wrote}\nQuality: ${formatQuality(quality)}.` : wrote;

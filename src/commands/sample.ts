@@ -2,7 +2,7 @@
 
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { linesAhead, loadForBatch } from '../cli/batched-model.js';
+import { estimateTokens, linesAhead, loadForBatch } from '../cli/batched-model.js';
 import {
   autoBatchFlag,
   deviceFlag,
@@ -89,8 +89,12 @@ export default class Sample extends BaseCommand<typeof Sample> {
     const text = await this.#promptText();
     const lines =
       flags.prompts === undefined ? undefined : await linesAhead(flags.prompts, flags, this.signal);
-    const sequences = (lines?.count ?? 1) * flags.samples;
-    const { model, batch } = await loadForBatch(this.console, flags, sequences, this.signal);
+    const { model, batch } = await loadForBatch(
+      this.console,
+      flags,
+      this.#work(text, lines?.first),
+      this.signal,
+    );
     const stats = new RunStats(batch);
     const totals = new SampleTotals(stats);
     let state: SavedState | undefined;
@@ -140,6 +144,15 @@ export default class Sample extends BaseCommand<typeof Sample> {
     } finally {
       await model.close();
     }
+  }
+
+  /** What there is to do, as far as it can be told without a tokenizer. */
+  #work(text: string | undefined, lines: readonly JsonLine[] | undefined) {
+    const { samples, 'max-tokens': maxTokens, 'prompt-ids': ids } = this.flags;
+    const prompts = lines
+      ? lines.map(({ value }) => estimateTokens(value.prompt, value.prompt_ids))
+      : [estimateTokens(text, ids?.split(','))];
+    return { sequences: prompts.length * samples, tokens: maxTokens + Math.max(0, ...prompts) };
   }
 
   async #promptText(): Promise<string | undefined> {

@@ -2,7 +2,7 @@
 
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { linesAhead, loadForBatch } from '../cli/batched-model.js';
+import { estimateTokens, linesAhead, loadForBatch } from '../cli/batched-model.js';
 import {
   autoBatchFlag,
   deviceFlag,
@@ -44,7 +44,11 @@ export default class Score extends BaseCommand<typeof Score> {
     const { flags, signal } = this;
     requireDevice(flags.device);
     const lines = flags.input === undefined ? undefined : await linesAhead(flags.input, flags, signal);
-    const { model, batch } = await loadForBatch(this.console, flags, lines?.count ?? 1, signal);
+    const texts = lines?.first.map(({ value }) =>
+      estimateTokens(value.context, value.context_ids, value.continuation, value.continuation_ids),
+    );
+    const work = { sequences: texts?.length ?? 1, tokens: Math.max(0, ...(texts ?? [])) };
+    const { model, batch } = await loadForBatch(this.console, flags, work, signal);
     try {
       await (lines ? this.#score(model, lines.items, batch) : this.#perplexity(model, flags.text!));
     } finally {

@@ -4,7 +4,7 @@ import { requireRoom } from '../disk-room.js';
 import { totalBytes, totalElements } from '../graph/dtype.js';
 import { dataFileBytes } from '../graph/save.js';
 import type { HubReference } from '../hub/reference.js';
-import { stateBytes } from '../models/state-tensor.js';
+import { growthPerToken, stateBytes } from '../models/state-tensor.js';
 import { releasePool } from '../quantize/pool.js';
 import type { Precision } from '../quantize/precision.js';
 import { type BuiltGraph, buildGraph, planInt8 } from './build-graph.js';
@@ -46,7 +46,10 @@ export interface ConvertReport {
   /** Bytes of weights in the checkpoint and in the model folder. */
   readonly source_bytes: number;
   readonly weight_bytes: number;
+  /** The most that one sequence takes, or what it takes at the longest context that the model was made for. */
   readonly state_bytes_per_sequence: number;
+  /** What it grows by with each token; 0 for a state that has a size. */
+  readonly state_bytes_per_token: number;
   readonly tokenizer: readonly string[];
   /** What the user should know. */
   readonly notes: readonly string[];
@@ -69,6 +72,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     // Built once before anything is read, so that what does not fit is said at once.
     const plain = buildGraph(model, storage, name);
     const path = opened.random ? undefined : name;
+    const state = model.state(storage.keyValues);
     const companions = await companionFiles(path, model, options.tokenizer);
     const report = {
       out: options.out,
@@ -80,7 +84,8 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       parameters: totalElements(model.tensors.values()),
       source_bytes: totalBytes(model.tensors.values()),
       weight_bytes: totalBytes(plain.graph.weights.values()),
-      state_bytes_per_sequence: stateBytes(model.state(storage.keyValues)),
+      state_bytes_per_sequence: stateBytes(state),
+      state_bytes_per_token: growthPerToken(state),
       tokenizer: companions.tokenizer,
       notes: [...model.notes, ...companions.notes],
       warnings: companions.warnings,

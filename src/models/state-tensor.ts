@@ -65,3 +65,9 @@ export function stateBytes(tensors: readonly StateTensor[], numTokens?: number):
   if (numTokens === undefined) return totalBytes(tensors);
   return totalBytes(tensors.map((tensor) => ({ ...tensor, shape: usedShape(tensor, numTokens) })));
 }
+
+/** Bytes that a sequence's caches grow by with each token; 0 for a state that has a size. */
+export function growthPerToken(tensors: readonly StateTensor[]): number {
+  const caches = tensors.filter(({ kind }) => kind === 'cache');
+  return stateBytes(caches, 1);
+}

@@ -3,6 +3,7 @@
 import { formatBytes } from '../bytes.js';
 import { UnavailableError } from '../errors.js';
 import { folderBytes, readModelFolder } from '../manifest.js';
+import { stateBytes } from '../models/state-tensor.js';
 import { freeMemory } from './free-memory.js';
 import { rowsOf } from './scheduler.js';
 
@@ -18,6 +19,8 @@ export interface BatchOptions {
   readonly batch?: number | undefined;
   /** Sequences that there are to run, as far as they have been counted: twice the batch is far enough. */
   readonly sequences: number;
+  /** Tokens of the longest of them, as far as can be told beforehand; without it, the longest that the model was made for. */
+  readonly tokens?: number | undefined;
   /** Bytes of memory that are free before the weights are loaded; by default what this machine says. */
   readonly free?: number | undefined;
 }
@@ -28,7 +31,7 @@ export interface BatchSize {
   readonly batch: number;
   /** Rows of state that are held for them: up to twice as many, for those that are filled ahead. */
   readonly rows: number;
-  /** Bytes of one row's state, when its attention window is full. */
+  /** Bytes of one row's state, when it has seen all its tokens. */
   readonly rowBytes: number;
 }
 
@@ -38,11 +41,11 @@ export interface BatchSize {
  */
 export async function chooseBatch(
   path: string,
-  { batch: wanted, sequences, free: given }: BatchOptions,
+  { batch: wanted, sequences, tokens, free: given }: BatchOptions,
 ): Promise<BatchSize> {
   const { manifest } = await readModelFolder(path);
   const weights = folderBytes(manifest);
-  const rowBytes = manifest.state.reduce((sum, { bytes_per_sequence }) => sum + bytes_per_sequence, 0);
+  const rowBytes = stateBytes(manifest.state, tokens);
   const free = Math.max(0, (given ?? (await freeMemory())) - weights);
   const rowsFor = (batch: number) => Math.max(1, Math.min(rowsOf(batch), sequences));
   const sized = (batch: number): BatchSize => ({ batch, rows: rowsFor(batch), rowBytes });

@@ -36,9 +36,9 @@ export type EngineReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failed: EngineFailure };
 
-/** What failed: onnxruntime, our own code, the memory, or the processor. */
+/** What failed: onnxruntime, our own code, an allocation, or what the machine is said to lack. */
 export interface EngineFailure {
-  readonly where: 'onnxruntime' | 'state' | 'memory' | 'processor';
+  readonly where: 'onnxruntime' | 'state' | 'memory' | 'machine';
   readonly message: string;
   readonly hint?: string;
 }

@@ -13,6 +13,7 @@ import {
 } from './engine-calls.js';
 import { forward } from './forward.js';
 import { loadSession } from './load-session.js';
+import { requireStateRoom } from './state-room.js';
 
 const port = parentPort!;
 const setup = workerData as EngineSetup;
@@ -22,7 +23,12 @@ async function main(): Promise<void> {
   const session = await loadSession(onnxruntime, setup, { onNote: (note) => reply({ note }) });
   const state = new BatchState(setup.state, setup.batch);
   const calls: { [C in keyof EngineCalls]: (...args: Parameters<EngineCalls[C]>) => unknown } = {
-    forward: (request) => forward(session, onnxruntime.Tensor, state, request),
+    forward: async (request) => {
+      const { firstRow, tokens } = request;
+      const lengths = tokens.map((row, i) => state.numTokens(firstRow + i) + row.length);
+      await requireStateRoom(state, firstRow + tokens.length, Math.max(...lengths));
+      return forward(session, onnxruntime.Tensor, state, request);
+    },
     clear: (row) => {
       state.reserve(row + 1);
       state.clear(row);
@@ -35,7 +41,8 @@ async function main(): Promise<void> {
       state.reserve(row + 1);
       return state.export(row);
     },
-    import: (row, imported) => {
+    import: async (row, imported) => {
+      await requireStateRoom(state, row + 1, imported.numTokens);
       state.reserve(row + 1);
       state.import(row, imported);
     },
@@ -68,7 +75,7 @@ function reply(message: EngineReply): void {
 
 function describeFailure(error: unknown): EngineFailure {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof UnavailableError) return { where: 'processor', message, ...hintOf(error) };
+  if (error instanceof UnavailableError) return { where: 'machine', message, ...hintOf(error) };
   if (/bad_alloc|Failed to allocate memory|allocation failed|Invalid typed array length/i.test(message)) {
     return { where: 'memory', message };
   }

@@ -176,7 +176,7 @@ export class Engine {
 }
 
 function engineError({ where, message, ...context }: EngineFailure): RecgemmaError {
-  if (where === 'processor') return new UnavailableError(message, context);
+  if (where === 'machine') return new UnavailableError(message, context);
   if (where === 'memory') {
     return new UnavailableError(`There is not enough memory: ${message}`, { hint: 'Try a smaller --batch.' });
   }

@@ -2,8 +2,8 @@
 
 /** The beginning of a stream that has been read, and the whole of it. */
 export interface ReadAhead<T> {
-  /** Items that were there: as many as were asked for, or all. */
-  readonly count: number;
+  /** The items that were there: as many as were asked for, or all. */
+  readonly first: readonly T[];
   /** All items, from the first on. */
   readonly items: AsyncIterable<T>;
 }
@@ -22,5 +22,5 @@ export async function readAhead<T>(source: AsyncIterable<T>, count: number): Pro
     yield* first;
     yield* rest;
   }
-  return { count: first.length, items: items() };
+  return { first, items: items() };
 }

@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { UnavailableError } from '../../src/errors.js';
 import { MANIFEST_FILE, readModelFolder } from '../../src/manifest.js';
+import type { StateTensor } from '../../src/models/state-tensor.js';
 import { chooseBatch } from '../../src/runtime/batch-size.js';
+import { BatchState } from '../../src/runtime/batch-state.js';
 import { fileCache, freeMemory } from '../../src/runtime/free-memory.js';
+import { requireStateRoom } from '../../src/runtime/state-room.js';
 import { convertGolden, temporaryFolder } from '../support/goldens.js';
 
 const MiB = 2 ** 20;
@@ -15,11 +18,8 @@ const MiB = 2 ** 20;
 /** A folder that says of its model: 100 MiB of files, and 10 MiB of state for each sequence. */
 async function folderOf(): Promise<string> {
   const { manifest } = await readModelFolder(await convertGolden('rg-tiny/hf-bf16'));
-  const [first, ...others] = manifest.state;
-  const state = [
-    { ...first!, bytes_per_sequence: 10 * MiB },
-    ...others.map((each) => ({ ...each, bytes_per_sequence: 0 })),
-  ];
+  const [first] = manifest.state;
+  const state = [{ ...first!, shape: [(10 * MiB) / 4], bytes_per_sequence: 10 * MiB }];
   const files = { 'model.onnx': { bytes: 100 * MiB, sha256: '' } };
   const folder = await temporaryFolder();
   await writeFile(join(folder, MANIFEST_FILE), JSON.stringify({ ...manifest, state, files }));
@@ -62,6 +62,41 @@ describe('the batch', () => {
       assert.equal(error.hint, 'Try --batch 10, or leave --batch out.');
       return true;
     });
+  });
+});
+
+describe('room for the state', () => {
+  const cache: StateTensor = {
+    input: 'past',
+    output: 'present',
+    kind: 'cache',
+    dtype: 'float32',
+    shape: [1, 8192, 256],
+    axes: ['kv_heads', 'context', 'head_dim'],
+  };
+  const GiB = 2 ** 30;
+
+  it('is asked for before it is taken, and its lack told with figures', async () => {
+    const state = new BatchState([cache], 4);
+    // 4 rows of 262,144 tokens are 1 GiB, and there is a spare part of 256 MiB.
+    await requireStateRoom(state, 4, 262_144, async () => 1.25 * GiB);
+    await assert.rejects(
+      requireStateRoom(state, 4, 262_144, async () => 1.25 * GiB - 1),
+      (error) => {
+        assert.ok(error instanceof UnavailableError);
+        assert.equal(error.exitCode, 5);
+        assert.equal(
+          error.message,
+          'There is not enough memory for the state of 4 sequences, the longest of 262144 tokens: it has 0 B and needs 1.0 GiB more to grow, of 1.2 GiB that are free.',
+        );
+        return true;
+      },
+    );
+  });
+
+  it('is taken without asking where it is little', async () => {
+    const state = new BatchState([cache], 4);
+    await requireStateRoom(state, 4, 1024, async () => assert.fail('asked'));
   });
 });
 
