@@ -53,7 +53,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'tokenizer',
     'version',
   ],
-  inspect: ['checkpoint', 'convert', 'graph', 'manifest', 'models', 'runtime', 'tokenizer', 'version'],
+  inspect: [
+    'checkpoint',
+    'convert',
+    'graph',
+    'manifest',
+    'models',
+    'quantize/precision',
+    'runtime',
+    'tokenizer',
+    'version',
+  ],
   verify: [
     'atomic-writer',
     'bytes',

@@ -14,6 +14,9 @@ import { dryRun, randomModel } from './random-model.js';
 /** Those that a CPU has a use for; fp16 becomes fp32 when it is loaded. */
 const PRECISIONS = ['fp32', 'int8', 'int4'];
 
+/** Tokens behind each row of a model whose cache is never full: RecurrentGemma's window. */
+const CACHED_TOKENS = 2048;
+
 /** How far the bandwidth may move before the machine was not idle. */
 const UNSTEADY = 0.1;
 
@@ -47,7 +50,9 @@ const bandwidths = [await measureBandwidth(threads)];
 const measured = [];
 for (const model of models) {
   const { precision, state } = JSON.parse(readFileSync(join(model, 'recgemma.json'), 'utf8'));
-  const window = Math.max(0, ...state.flatMap(({ kind, shape }) => (kind === 'ring' ? shape[1] : [])));
+  const rings = state.flatMap(({ kind, shape }) => (kind === 'ring' ? [shape[1]] : []));
+  const isEndless = state.some(({ kind }) => kind === 'cache');
+  const window = Math.max(0, ...rings, ...(isEndless ? [CACHED_TOKENS] : []));
   const cells = [
     ...batches.map((batch) => ({ test: 'decode', batch, context: context ?? window })),
     ...prompts.map((prompt) => ({ test: 'prefill', batch: 1, prompt })),

@@ -19,7 +19,7 @@ export function describeReport(report: InspectReport, table: Table): string {
     sections.push(table(['STATE', 'KIND', 'SHAPE', 'BYTES'], describeState(state)));
     sections.push(describeMemory(state, table));
   }
-  sections.push(table(['FILE', 'BYTES'], describeFiles(files)));
+  if (files.length > 0) sections.push(table(['FILE', 'BYTES'], describeFiles(files)));
   if (tensors) {
     const rows = tensors.map(({ name, dtype, shape, bytes }) => [
       name,
@@ -36,11 +36,34 @@ export function describeReport(report: InspectReport, table: Table): string {
   return sections.join('\n\n');
 }
 
+/** Several models side by side: their weights, and their state for each context length. */
+export function compareReports(reports: readonly InspectReport[], table: Table): string {
+  const sizes = reports.find(({ state }) => state)?.state?.sizes ?? [];
+  const batch = sizes[0]?.batch ?? 1;
+  const header = [
+    'MODEL',
+    'FAMILY',
+    'PARAMETERS',
+    'WEIGHTS',
+    ...sizes.map(({ context }) => `STATE AT ${context}`),
+  ];
+  const rows = reports.map(({ path, family, parameters, weights, state }) => [
+    path,
+    family ?? '',
+    parameters,
+    formatBytes(weights.reduce((sum, { bytes }) => sum + bytes, 0)),
+    ...(state?.sizes ?? []).map(({ state_bytes: bytes }) => formatBytes(bytes)),
+  ]);
+  const what = batch === 1 ? 'one sequence' : `${batch} sequences`;
+  return `${table(header, rows)}\nSTATE is what ${what} of so many tokens ${batch === 1 ? 'takes' : 'take'} beside the weights.`;
+}
+
 /** What the thing is: one fact a row. */
 function describeWhat(report: InspectReport): Rows {
   const { format, layout, hub, family, parameters, model, weights, tokenizer } = report;
   const names = layout === null ? '' : `, tensors named as in ${LAYOUTS[layout] ?? layout}`;
-  const rows: Rows = [[model ? 'made from' : 'format', `${format}${names}`]];
+  const source = { model: 'made from', checkpoint: 'format', preset: 'precision' }[report.kind];
+  const rows: Rows = [[source, `${format}${names}`]];
   if (hub) rows.push(['hub', `${hub.repository} at ${hub.commit.slice(0, 12)}`]);
   rows.push(['family', family ?? 'not one that can be converted']);
   if (model) {
@@ -60,6 +83,7 @@ function describeWhat(report: InspectReport): Rows {
   for (const { dtype, tensors, bytes } of weights) {
     rows.push(['weights', `${tensors} tensors of ${dtype}, ${formatBytes(bytes)}`]);
   }
+  if (report.kind === 'preset') return rows;
   rows.push(['tokenizer', tokenizer ? describeTokenizer(tokenizer) : 'none found: token ids only']);
   return rows;
 }
@@ -124,7 +148,16 @@ function describeState({ tensors, bytes_per_sequence: total }: StateReport): Row
     `[${shape}]`,
     formatBytes(bytes),
   ]);
-  return [...rows, ['a sequence', '', '', `${formatBytes(total)} at most`]];
+  const grows = tensors.some(({ kind }) => kind === 'cache');
+  return [
+    ...rows,
+    [
+      'a sequence',
+      '',
+      '',
+      grows ? `${formatBytes(total)}, and more beyond` : `${formatBytes(total)} at most`,
+    ],
+  ];
 }
 
 /** The memory for each context length, and what it is compared with. */

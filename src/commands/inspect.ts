@@ -3,22 +3,27 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
 import { batchFlag, integerFlag } from '../cli/flags.js';
-import { describeReport } from '../cli/inspect-text.js';
+import { compareReports, describeReport } from '../cli/inspect-text.js';
+import type { Cell } from '../cli/table.js';
+import type { InspectReport } from '../index.js';
 import Convert from './convert.js';
 
 export default class Inspect extends BaseCommand<typeof Inspect> {
-  static override summary = 'Show what a checkpoint or a model folder holds';
+  static override summary = 'Show what checkpoints and model folders hold';
   static override description =
-    'Reads headers only, so a large checkpoint takes no longer than a small one. The state of the model is shown beside the key-value cache of a transformer of the same depth and width: the one stops growing, the other does not.';
+    'Reads headers only, so a large checkpoint takes no longer than a small one. The state of a Griffin is shown beside the key-value cache of a transformer of the same depth and width: the one stops growing, the other does not. Several paths are compared in one table; preset:NAME:PRECISION stands for a published model that need not be here.';
   static override examples = [
     '<%= config.bin %> inspect model',
     '<%= config.bin %> inspect 2b-it/ --batch 16 --context 2048,8192,131072',
     '<%= config.bin %> inspect griffin.pt --tensors --json',
+    '<%= config.bin %> inspect preset:recurrentgemma-2b:int8 preset:gemma-2b:int8 preset:mamba-2.8b:int8',
   ];
   static override args = {
     path: Args.string({
       required: true,
-      description: 'Checkpoint file or folder, model folder, or hf:org/name that is in the cache.',
+      multiple: true,
+      description:
+        'Checkpoint file or folder, model folder, hf:org/name that is in the cache, or preset:NAME[:PRECISION]; one or several.',
     }),
   };
   static override flags = {
@@ -39,9 +44,18 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
   };
 
   async run(): Promise<void> {
+    const reports: InspectReport[] = [];
+    for (const path of this.args.path) reports.push(await this.#inspect(path));
+    const [only] = reports;
+    const table = (header: readonly string[], rows: (readonly Cell[])[]) => this.console.table(header, rows);
+    if (reports.length === 1) this.console.result(only!, () => describeReport(only!, table));
+    else this.console.result(reports, () => compareReports(reports, table));
+  }
+
+  async #inspect(path: string): Promise<InspectReport> {
     const { inspect } = await import('../index.js');
     const { tensors, batch, context, preset } = this.flags;
-    const report = await inspect(this.args.path, {
+    const report = await inspect(path, {
       tensors,
       batch,
       contexts: context,
@@ -52,8 +66,6 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
     });
     for (const note of report.notes) this.console.note(note);
     for (const warning of report.warnings) this.console.warn(warning);
-    this.console.result(report, () =>
-      describeReport(report, (header, rows) => this.console.table(header, rows)),
-    );
+    return report;
   }
 }

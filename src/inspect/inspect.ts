@@ -8,6 +8,7 @@ import { InputError, UnavailableError } from '../errors.js';
 import { MANIFEST_FILE } from '../manifest.js';
 import { inspectCheckpoint } from './inspect-checkpoint.js';
 import { inspectModel } from './inspect-model.js';
+import { inspectPreset, parsePreset } from './inspect-preset.js';
 import type { InspectReport } from './report.js';
 
 /** What to tell. The fields of {@link ModelOptions} say of a checkpoint what it does not say itself. */
@@ -32,18 +33,20 @@ export interface InspectRequest extends ModelOptions {
 const CONTEXTS = [2048, 8192, 32768];
 
 /**
- * Inspects a model folder, a checkpoint, or one in the hub's cache (`hf:org/name`; nothing is downloaded).
+ * Inspects a model folder, a checkpoint, one in the hub's cache (`hf:org/name`; nothing is downloaded), or a preset (`preset:NAME[:PRECISION]`).
  * @throws InputError where there is neither or it is damaged, UsageError for options that make no sense, UnavailableError where
  * the cache does not hold it.
  */
 export async function inspect(reference: string, options: InspectOptions = {}): Promise<InspectReport> {
-  const { path, hub } = await findCached(reference, options.signal);
   const request: InspectRequest = {
     ...options,
     tensors: options.tensors ?? false,
     contexts: options.contexts ?? CONTEXTS,
     batch: options.batch ?? 1,
   };
+  const preset = parsePreset(reference);
+  if (preset) return inspectPreset(reference, preset, request);
+  const { path, hub } = await findCached(reference, options.signal);
   if (await isModelFolder(path)) return inspectModel(path, request);
   const report = await inspectCheckpoint(path, request);
   if (!hub) return report;

@@ -8,8 +8,8 @@ import type { StateReport } from './state-sizes.js';
 /** The whole report. */
 export interface InspectReport {
   readonly path: string;
-  readonly kind: 'checkpoint' | 'model';
-  /** A checkpoint's format, or that of the one a model was made from. */
+  readonly kind: 'checkpoint' | 'model' | 'preset';
+  /** A checkpoint's format, that of the one a model was made from, or the precision in which a preset's weights are counted. */
   readonly format: string;
   /** Whose tensor names it has; null where they are nobody's that is known. */
   readonly layout: string | null;

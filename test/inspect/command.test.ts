@@ -64,4 +64,46 @@ describe('recgemma inspect', { skip, concurrency: 1 }, () => {
       assert.equal((await recgemma(...args)).code, 2, args.join(' '));
     }
   });
+
+  it('compares several, presets among them, in one table', async () => {
+    const paths = ['preset:recurrentgemma-2b:int8', 'preset:gemma-2b:int4', checkpoint];
+    const { code, stdout, stderr } = await recgemma(...paths, '--context', '2048,8192', '--batch', '3');
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.match(stdout, /^MODEL +FAMILY +PARAMETERS +WEIGHTS +STATE AT 2048 +STATE AT 8192\n/);
+    assert.match(
+      stdout,
+      /\npreset:recurrentgemma-2b:int8 +griffin +2682862080 +2\.6 GiB +26\.5 MiB +26\.5 MiB\n/,
+    );
+    assert.match(
+      stdout,
+      /\npreset:gemma-2b:int4 +transformer +2506172416 +1\.2 GiB +54\.8 MiB +219\.4 MiB\n/,
+    );
+    assert.match(stdout, /\n\S+hf-bf16 +griffin +115272 +225\.\d KiB /);
+    assert.match(stdout, /\nSTATE is what 3 sequences of so many tokens take beside the weights\.\n$/);
+  });
+
+  it('gives several as a list with --json', async () => {
+    const { stdout } = await recgemma('preset:mamba-130m', 'preset:gemma-2b:int8', '--json');
+    const reports = JSON.parse(stdout) as InspectReport[];
+    assert.deepEqual(
+      reports.map(({ kind, format, family }) => [kind, format, family]),
+      [
+        ['preset', 'fp32', 'mamba'],
+        ['preset', 'int8', 'transformer'],
+      ],
+    );
+  });
+
+  it('refuses presets that are none', async () => {
+    for (const [reference, message] of [
+      ['preset:gemma-3b', 'There is no preset "gemma-3b".'],
+      ['preset:gemma-2b:int3', '"preset:gemma-2b:int3" is no preset with a precision.'],
+      ['preset:gemma-2b:int8:more', '"preset:gemma-2b:int8:more" is no preset with a precision.'],
+      ['preset:', 'There is no preset "".'],
+    ] as const) {
+      const { code, stdout, stderr } = await recgemma(reference);
+      assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });
+      assert.ok(stderr.startsWith(`error: ${message}\n`), stderr);
+    }
+  });
 });
