@@ -209,7 +209,7 @@ it('int4 in the form for other tools gives the same logits', async () => {
   const { manifest } = await readModelFolder(options.out);
   const session = await InferenceSession.create(join(options.out, 'model.onnx'));
   const state = manifest.state.map(({ input, kind, dtype, shape }): [string, Tensor] => {
-    const axes = [1, ...(kind === 'ring' ? [1, ...shape.slice(1)] : shape)];
+    const axes = [1, ...(kind === 'ring' ? [shape[0]!, 1, ...shape.slice(2)] : shape)];
     const zeros = new STATE_ARRAYS[dtype](axes.reduce((a, b) => a * b, 1));
     return [input, new Tensor(dtype, zeros, axes)];
   });
