@@ -4,6 +4,15 @@ import { formatBytes } from '../bytes.js';
 import type { JsonLine, ReadAhead, TextModel } from '../index.js';
 import type { Console } from './console.js';
 
+/** Says so where a text was longer than any that the model was made for: it goes on, but knows less and less. */
+export function warnOfLength(console: Console, model: TextModel, numTokens: number): void {
+  const { longestContext } = model.engine;
+  if (longestContext === undefined || numTokens <= longestContext) return;
+  console.warn(
+    `A text of ${numTokens} tokens is longer than the ${longestContext} that this model was made for; what comes after them is not to be relied on.`,
+  );
+}
+
 /** The flags that say which model, and how it is run. */
 interface ModelFlags {
   readonly model: string;

@@ -12,6 +12,8 @@ export class SampleTotals {
   #tokens = 0;
   /** Texts that are finished. */
   texts = 0;
+  /** Tokens of the longest, its prompt included. */
+  longest = 0;
 
   /** @param stats what the generation counts into. */
   constructor(stats: RunStats) {
@@ -22,6 +24,7 @@ export class SampleTotals {
   add({ promptIds, tokenIds, sample }: ResultEvent): void {
     this.texts += 1;
     this.#tokens += tokenIds.length;
+    this.longest = Math.max(this.longest, promptIds.length + tokenIds.length);
     // All continuations of a prompt have the same.
     if (sample === 0) this.#promptTokens += promptIds.length;
   }

@@ -2,7 +2,7 @@
 
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { estimateTokens, linesAhead, loadForBatch } from '../cli/batched-model.js';
+import { estimateTokens, linesAhead, loadForBatch, warnOfLength } from '../cli/batched-model.js';
 import {
   autoBatchFlag,
   deviceFlag,
@@ -131,6 +131,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
         totals.add(event);
         state = event.state;
       }
+      warnOfLength(this.console, model, totals.longest);
       if (flags['save-state'] && state) await saveState(flags['save-state'], model.engine.folder, state);
       if (flags.stats) {
         const stateBytes = await model.engine.stateBytes();

@@ -2,7 +2,7 @@
 
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { estimateTokens, linesAhead, loadForBatch } from '../cli/batched-model.js';
+import { estimateTokens, linesAhead, loadForBatch, warnOfLength } from '../cli/batched-model.js';
 import {
   autoBatchFlag,
   deviceFlag,
@@ -96,6 +96,7 @@ export default class Score extends BaseCommand<typeof Score> {
     const result = await this.console.progress(`read ${path}`, 0, (update) =>
       textPerplexity(model, path, { onProgress: update, signal: this.signal }),
     );
+    warnOfLength(this.console, model, result.num_tokens);
     this.console.result(
       result,
       () =>

@@ -71,3 +71,8 @@ export function growthPerToken(tensors: readonly StateTensor[]): number {
   const caches = tensors.filter(({ kind }) => kind === 'cache');
   return stateBytes(caches, 1);
 }
+
+/** Tokens of the longest sequence that the model was made for; undefined where its state says nothing of it. */
+export function longestContext(tensors: readonly StateTensor[]): number | undefined {
+  return tensors.find(({ kind }) => kind === 'cache')?.shape[1];
+}

@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { InputError, InterruptedError, RecgemmaError, UnavailableError, UsageError } from '../errors.js';
 import { MODEL_FILE } from '../graph/save.js';
 import { checkModelFiles, folderBytes, type ModelFolder, readModelFolder } from '../manifest.js';
+import { longestContext } from '../models/state-tensor.js';
 import type { RowState } from './batch-state.js';
 import {
   CLOSE,
@@ -104,6 +105,11 @@ export class Engine {
     this.#checkIds(request);
     const candidates = Math.min(request.candidates, this.folder.manifest.vocab_size);
     return this.#call('forward', { ...request, candidates });
+  }
+
+  /** Tokens of the longest sequence that the model was made for, where that has an end. Longer ones are run all the same. */
+  get longestContext(): number | undefined {
+    return longestContext(this.folder.manifest.state);
   }
 
   /** Makes a row a new sequence. */

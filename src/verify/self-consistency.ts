@@ -35,7 +35,8 @@ const HEAD_TOLERANCE = 1e-3;
 /** Windows up to this are gone past, so that rings wrap around; beyond, the time it takes is out of proportion. */
 const LARGEST_WINDOW_TRIED = 512;
 const TOKENS_PAST_WINDOW = 128;
-const TOKENS_WITHOUT_WINDOW = 256;
+/** Past the first slots, and into the second block of a cache. */
+const TOKENS_WITHOUT_WINDOW = 320;
 
 /** Floats of logits that are kept of one sequence: 16 MiB. A large vocabulary is looked at in fewer places. */
 const KEPT_LOGITS = 2 ** 22;
