@@ -27,7 +27,7 @@ export async function requireStateRoom(
   const available = await free();
   if (needed + SPARE <= available) return;
   throw new UnavailableError(
-    `There is not enough memory for the state of ${Math.max(rows, state.rows)} sequences, the longest of ${numTokens} tokens: it has ${formatBytes(state.bytes)} and needs ${formatBytes(needed)} more to grow, of ${formatBytes(available)} that are free.`,
+    `There is not enough memory for the state of ${Math.max(rows, state.rows)} sequences, the longest of ${numTokens} tokens: it takes ${formatBytes(state.bytes)} and needs ${formatBytes(needed)} more to grow. ${formatBytes(available)} are free, of which ${formatBytes(SPARE)} are kept for the calls themselves.`,
     {
       hint: 'Try a smaller --batch or shorter texts, or convert with --kv-cache int8.',
       details: { rows, num_tokens: numTokens, needed, free: available },

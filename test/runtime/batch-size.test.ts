@@ -87,7 +87,7 @@ describe('room for the state', () => {
         assert.equal(error.exitCode, 5);
         assert.equal(
           error.message,
-          'There is not enough memory for the state of 4 sequences, the longest of 262144 tokens: it has 0 B and needs 1.0 GiB more to grow, of 1.2 GiB that are free.',
+          'There is not enough memory for the state of 4 sequences, the longest of 262144 tokens: it takes 0 B and needs 1.0 GiB more to grow. 1.2 GiB are free, of which 256.0 MiB are kept for the calls themselves.',
         );
         return true;
       },
