@@ -77,6 +77,20 @@ export function mergeSources<C>(
   return Object.fromEntries(merged) as Partial<C>;
 }
 
+/**
+ * The sources and a preset, which says the size of the vocabulary only where no source does: files pad it (gemma/transformer.py has 256128 rows for 256000 tokens), and
+ * people add tokens.
+ */
+export function withPreset<C extends { readonly vocabSize: number }>(
+  sources: readonly ConfigSource<C>[],
+  preset: ConfigSource<C> | undefined,
+): readonly ConfigSource<C>[] {
+  if (!preset) return sources;
+  const isSaid = sources.some(({ values }) => values.vocabSize !== undefined);
+  const values = isSaid ? { ...preset.values, vocabSize: undefined } : preset.values;
+  return [...sources, { label: preset.label, values: definedOnly<C>(values) }];
+}
+
 /** Takes typed values out of a JSON object; null counts as absent. Each method throws an InputError for a value of another type. */
 export class FieldReader {
   constructor(

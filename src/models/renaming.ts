@@ -45,6 +45,8 @@ export interface Renaming {
   readonly layerPrefix: string;
   /** Names of what is stored and not learnt, such as tables of angles. */
   readonly ignored?: RegExp;
+  /** A stored name as the rules spell it, where files of one layout spell it in several ways. */
+  readonly plainName?: (name: string) => string;
 }
 
 /** The rules of a dense layer `[out, in]` as torch.nn.Linear stores it. */
@@ -57,27 +59,31 @@ export function denseRules(path: string, from: string, options = { bias: true })
 /** Renames and reshapes tensors. What no rule knows keeps its name, and is later listed as left over. */
 export function rename(
   tensors: ReadonlyMap<string, LazyTensor>,
-  { rules, layerRules, layerPrefix, ignored }: Renaming,
+  { rules, layerRules, layerPrefix, ignored, plainName = (name) => name }: Renaming,
 ): Omit<NamedTensors, 'tied'> {
+  const stored = new Map([...tensors.keys()].map((name) => [plainName(name), name]));
   const used = new Set<string>();
   const named = new Map<string, LazyTensor>();
   const apply = (rule: Rule, prefix: string, sourcePrefix: string) => {
-    const sources = rule.from.map((name) => `${sourcePrefix}${name}`);
-    const found = sources.flatMap((name) => tensors.get(name) ?? []);
-    if (found.length < sources.length) return;
+    const sources = rule.from.flatMap((name) => stored.get(`${sourcePrefix}${name}`) ?? []);
+    if (sources.length < rule.from.length) return;
     for (const name of sources) used.add(name);
+    const found = sources.map((name) => tensors.get(name)!);
     named.set(`${prefix}${rule.path}`, transform(rule.transform, found));
   };
   for (const rule of rules) apply(rule, '', '');
-  for (const layer of layersIn(tensors.keys(), layerPrefix)) {
+  for (const layer of layersIn(stored.keys(), layerPrefix)) {
     for (const rule of layerRules) apply(rule, `blocks.${layer}.`, `${layerPrefix}${layer}.`);
   }
   const left = [...tensors].filter(([name]) => !(used.has(name) || ignored?.test(name)));
   const sourceName = (path: string) => {
     const [, layer, name] = /^blocks\.(\d+)\.(.*)$/.exec(path) ?? [];
-    const rule = (layer === undefined ? rules : layerRules).find((each) => each.path === (name ?? path));
     const prefix = layer === undefined ? '' : `${layerPrefix}${layer}.`;
-    return rule ? rule.from.map((each) => `${prefix}${each}`).join(' + ') : path;
+    const fitting = (layer === undefined ? rules : layerRules).filter((rule) => rule.path === (name ?? path));
+    // Several rules may make one tensor; the one whose sources are there did.
+    const rule = fitting.find(({ from }) => from.every((each) => stored.has(`${prefix}${each}`)));
+    const from = (rule ?? fitting[0])?.from.map((each) => `${prefix}${each}`) ?? [path];
+    return from.map((each) => stored.get(each) ?? each).join(' + ');
   };
   return { tensors: new Map([...named, ...left]), sourceName };
 }

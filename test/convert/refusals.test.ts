@@ -5,30 +5,15 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type ConvertOptions, convert } from '../../src/convert/convert.js';
-import { InputError, InterruptedError, type RecgemmaError, UsageError } from '../../src/errors.js';
+import { convert } from '../../src/convert/convert.js';
+import { InputError, InterruptedError, UsageError } from '../../src/errors.js';
 import { goldenPath, temporaryFolder } from '../support/goldens.js';
 import { huggingFaceFolder } from '../support/hugging-face-folder.js';
+import { refused } from './refused.js';
 
 const TOKENIZERS = fileURLToPath(new URL('../../fixtures/tokenizer', import.meta.url));
 const RG_TINY = goldenPath('checkpoints/rg-tiny/hf-bf16')!;
 const LAYER = 'model.layers.0';
-
-/** Converts to a new place, expects an error of this kind, and that the place is as empty as before. */
-async function refused(
-  options: Omit<ConvertOptions, 'out'>,
-  type: new (...args: never[]) => RecgemmaError,
-): Promise<RecgemmaError> {
-  const folder = await temporaryFolder();
-  let thrown: unknown;
-  await assert.rejects(convert({ ...options, out: join(folder, 'model') }), (error) => {
-    thrown = error;
-    return true;
-  });
-  assert.ok(thrown instanceof type, String((thrown as Error).stack));
-  assert.deepEqual(await readdir(folder), []);
-  return thrown;
-}
 
 describe('tensors', () => {
   it('that are missing, of another shape or dtype, or too many are listed in one error', async () => {
@@ -137,13 +122,13 @@ describe('a checkpoint', () => {
   it('of another model is refused with some of its names', async () => {
     const checkpoint = await huggingFaceFolder(({ tensors }) => {
       tensors.clear();
-      const name = 'model.layers.0.self_attn.q_proj.weight';
+      const name = 'model.decoder.layers.0.self_attn.q_proj.weight';
       tensors.set(name, [name, 'float32', [2, 2], new Uint8Array(16)]);
     });
     const error = await refused({ checkpoint }, InputError);
     assert.match(
       error.message,
-      /is not a model that can be converted: it holds 1 tensors, such as "model\.layers/,
+      /is not a model that can be converted: it holds 1 tensors, such as "model\.decoder/,
     );
     assert.match(error.hint!, /griffin/);
   });

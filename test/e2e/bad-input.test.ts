@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { entries, fixture, jsonFixture } from '../checkpoint/digests.js';
 import { leaf, manifest, writeDatabase } from '../checkpoint/orbax/write-ocdbt.js';
+import { changedGolden } from '../support/changed-golden.js';
 import { goldenPath, temporaryFolder } from '../support/goldens.js';
 import { huggingFaceFolder } from '../support/hugging-face-folder.js';
 import { jsonLines, NOT_BUILT, recgemma } from './run.js';
@@ -15,8 +16,8 @@ const CONFIG = goldenPath('configs/rg-tiny.json')!;
 /** Two processes at a time: the machines that run this have few cores. */
 const LANES = 2;
 
-/** A bad checkpoint, and what its error must speak of beside the path. */
-type Case = readonly [path: string, about?: RegExp];
+/** A bad checkpoint, what its error must speak of beside the path, and flags instead of those that a Griffin needs. */
+type Case = readonly [path: string, about?: RegExp, flags?: readonly string[]];
 
 /** Converts each path, expects the refusal of a bad input, and an empty folder after all of them. */
 async function allRefused(cases: readonly Case[]): Promise<void> {
@@ -30,8 +31,9 @@ async function allRefused(cases: readonly Case[]): Promise<void> {
   assert.deepEqual(await readdir(folder), []);
 }
 
-async function refused([path, about]: Case, out: string): Promise<void> {
-  const result = await recgemma(['convert', path, '--out', out, '--json', '--model-config', CONFIG]);
+async function refused([path, about, flags]: Case, out: string): Promise<void> {
+  const given = flags ?? ['--model-config', CONFIG];
+  const result = await recgemma(['convert', path, '--out', out, '--json', ...given]);
   const [line] = jsonLines<{ error: { code: string; message: string } }>(result);
   const message = line?.error.message ?? '';
   const told = `${path}: ${result.stdout}${result.stderr}`;
@@ -139,6 +141,49 @@ describe('bad input', { skip: NOT_BUILT, concurrency: 1 }, () => {
       tensors.set('lm_head.weight', ['lm_head.weight', dtype, shape, data.map((byte) => byte ^ 1)]);
     });
     await allRefused([[folder, /"lm_head\.weight" differs from "model\.embed_tokens\.weight"/]]);
+  });
+
+  it('of other families, whatever the layout', async () => {
+    const folder = await temporaryFolder();
+    const copy = async (golden: string) => {
+      const path = join(folder, golden.replace('/', '-'));
+      await cp(goldenPath(`checkpoints/${golden}`)!, path, { recursive: true });
+      return path;
+    };
+    const gemma = await copy('gemma-mqa-tiny/torch-f32.ckpt');
+    await truncate(gemma, 200_000);
+    const orbax = await copy('gemma-mqa-tiny/flax-ocdbt-f32');
+    await truncate(join(orbax, 'manifest.ocdbt'), 60);
+    const mistral = await copy('mistral-tiny/hf-sharded-f32');
+    await rm(join(mistral, 'model-00002-of-00004.safetensors'));
+    const gemma2 = await changedGolden('gemma-mha-tiny/hf-f32', ({ config }) => {
+      config.model_type = 'gemma2';
+    });
+    const mamba2 = await changedGolden('mamba-tiny/state-spaces-f32', ({ config }) => {
+      config.ssm_cfg = { layer: 'Mamba2' };
+    });
+    const contradiction = await changedGolden('mamba-tiny/hf-f32', ({ config }) => {
+      config.num_hidden_layers = 5;
+    });
+    await allRefused([
+      [gemma, /damaged zip archive/, ['--model-config', goldenPath('configs/gemma-mqa-tiny.json')!]],
+      [orbax, /manifest\.ocdbt/, []],
+      [mistral, /model-00002-of-00004/, []],
+      [gemma2, /model_type "gemma2"; only "gemma"/, []],
+      [mamba2, /layer "Mamba2"; only "Mamba1"/, []],
+      [contradiction, /num_hidden_layers is 5 in .* but 4 in the tensors' shapes/, []],
+    ]);
+  });
+
+  it('that leaves something unsaid ends with 2, what is missing, and how to say it', async () => {
+    const out = join(await temporaryFolder(), 'model');
+    const checkpoint = goldenPath('checkpoints/gemma-mqa-tiny/torch-f32.ckpt')!;
+    const { status, stdout, stderr } = await recgemma(['convert', checkpoint, '--out', out]);
+    assert.deepEqual([status, stdout, existsSync(out)], [2, '', false], stderr);
+    assert.match(
+      stderr,
+      /^error: The checkpoint does not say its num_attention_heads, num_key_value_heads, head_dim\.\nhint: .*--preset \(gemma-2b, .*--model-config FILE\.json.*\n$/,
+    );
   });
 
   it('in plain words is one error, a hint where there is one, and no stack', async () => {

@@ -91,12 +91,12 @@ export async function temporaryFolder(): Promise<string> {
 export function goldenOptions(
   checkpoint: string,
 ): Pick<ConvertOptions, 'modelConfig'> & { readonly checkpoint: string } {
-  const [model, file] = checkpoint.split('/') as [string, string];
-  // Hugging Face's folders hold a config.json, and the example's file DeepMind's config.
-  const silent = !/^(hf|dmtorch-example)-/.test(file);
+  const [model] = checkpoint.split('/') as [string];
+  // Folders of Hugging Face and state-spaces hold a config.json, and the example's file DeepMind's config; Gemma's Flax trees tell by their shapes all that there is.
+  const speaks = /\/(hf|dmtorch-example|state-spaces)-|^gemma.*\/flax-/.test(checkpoint);
   return {
     checkpoint: goldenPath(`checkpoints/${checkpoint}`)!,
-    ...(silent && { modelConfig: goldenPath(`configs/${model}.json`)! }),
+    ...(!speaks && { modelConfig: goldenPath(`configs/${model}.json`)! }),
   };
 }
 

@@ -11,9 +11,13 @@ export type MambaSource = ConfigSource<MambaConfig>;
 /** Both implementations' epsilon, where nothing else is said. */
 export const DEFAULT_EPSILON = 1e-5;
 
-/** Reads a `config.json`, Hugging Face's (`hidden_size`) or that of state-spaces (`d_model`). @throws InputError for a value that the model definition does not have. */
+/**
+ * Reads a `config.json`, Hugging Face's (`hidden_size`) or that of state-spaces (`d_model`); files that were converted from the latter to the former have both.
+ * @throws InputError for a value that the model definition does not have.
+ */
 export function configFileSource(json: Json, label: string): MambaSource {
-  return 'd_model' in json ? stateSpacesSource(json, label) : huggingFaceSource(json, label);
+  const isStateSpaces = 'd_model' in json && !('hidden_size' in json);
+  return isStateSpaces ? stateSpacesSource(json, label) : huggingFaceSource(json, label);
 }
 
 /** transformers/models/mamba/configuration_mamba.py. */

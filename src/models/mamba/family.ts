@@ -1,8 +1,8 @@
 /** Mamba-1, the other recurrent model that Griffins are compared with. */
 
-import { UsageError } from '../../errors.js';
+import { InputError, UsageError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
-import { fieldName, mergeSources, publishedConfig } from '../config.js';
+import { fieldName, mergeSources, publishedConfig, withPreset } from '../config.js';
 import type { ConfigInputs, ModelFamily, PreparedModel, UntrainedModel } from '../family.js';
 import { alreadyNamed, type NamedTensors } from '../renaming.js';
 import type { SourceLayout } from '../source-layout.js';
@@ -33,8 +33,10 @@ function prepareMamba(
   source: ReadonlyMap<string, LazyTensor>,
   inputs: ConfigInputs,
 ): PreparedModel {
+  const given = givenSources(inputs);
+  refuseMamba2(source.keys());
   const named = toModelNames(source);
-  return mambaModel(resolveConfig([...givenSources(inputs), inferredSource(named.tensors)], inputs), named);
+  return mambaModel(resolveConfig([...given, inferredSource(named.tensors)], inputs), named);
 }
 
 function untrainedMamba(inputs: ConfigInputs): UntrainedModel {
@@ -59,21 +61,32 @@ function mambaModel(config: MambaConfig, named: NamedTensors): PreparedModel {
   };
 }
 
-/** What is known besides the tensors. */
-function givenSources({ modelConfig, huggingFace, preset }: ConfigInputs): MambaSource[] {
+/** Mamba-2 has other blocks under the same names (mamba_ssm/modules/mamba2.py). */
+function refuseMamba2(names: Iterable<string>): void {
+  for (const name of names) {
+    if (!name.endsWith('.mixer.dt_bias')) continue;
+    throw new InputError(`"${name}" belongs to a Mamba-2, which is not supported; only the first Mamba is.`);
+  }
+}
+
+/** What is known besides the tensors and the preset. */
+function givenSources({ modelConfig, huggingFace }: ConfigInputs): MambaSource[] {
   return [
     ...(modelConfig ? [modelConfigSource(modelConfig.json, modelConfig.path)] : []),
     ...(huggingFace ? [configFileSource(huggingFace.json, huggingFace.path)] : []),
-    ...(preset ? [presetSource(preset)] : []),
   ];
 }
 
 /** Merges the sources, which must agree. @throws InputError for a contradiction, UsageError where something is left unsaid. */
-function resolveConfig(sources: readonly MambaSource[], { attentionWindow }: ConfigInputs): MambaConfig {
+function resolveConfig(
+  sources: readonly MambaSource[],
+  { preset, attentionWindow }: ConfigInputs,
+): MambaConfig {
   if (attentionWindow !== undefined) {
     throw new UsageError('A Mamba has no attention: leave out --attention-window.');
   }
-  const said = mergeSources<MambaConfig>(FIELDS, sources, String);
+  const presets = preset === undefined ? undefined : presetSource(preset);
+  const said = mergeSources<MambaConfig>(FIELDS, withPreset(sources, presets), String);
   const config: Partial<MambaConfig> = { layerNormEpsilon: DEFAULT_EPSILON, ...said };
   const missing = FIELDS.filter((field) => config[field] === undefined).map(fieldName);
   if (missing.length === 0) return validateMambaConfig(config as MambaConfig);

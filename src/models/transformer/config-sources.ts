@@ -5,7 +5,7 @@ import type { LazyTensor } from '../../graph/lazy-tensor.js';
 import { type ConfigSource, definedOnly, FieldReader, fieldName, type Json } from '../config.js';
 import type { RopeScaling } from '../layers/rope.js';
 import type { SourceLayout } from '../source-layout.js';
-import { KINDS, MODEL_TYPES, type ModelType, type TransformerConfig } from './config.js';
+import { FIELDS, KINDS, MODEL_TYPES, type ModelType, type TransformerConfig } from './config.js';
 import { plainFlaxName } from './names.js';
 
 /** What one source says. */
@@ -21,8 +21,11 @@ const DEFAULTS: Readonly<Record<ModelType, Partial<TransformerConfig>>> = {
   llama: { maxPositionEmbeddings: 2048, rmsNormEps: 1e-6, tieWordEmbeddings: false },
 };
 
-/** A window that Hugging Face's Mistral has unless the file says `null`. */
-const MISTRAL_WINDOW = 4096;
+/** The window of a Hugging Face model. Only Mistral's code looks at one, and has one unless the file says `null`. */
+function windowIn(type: ModelType | undefined, said: number | undefined): number | undefined {
+  if (type === 'mistral') return said ?? 4096;
+  return type === undefined ? said : undefined;
+}
 
 /** What is taken where no source says otherwise. */
 export function defaultSource(type: ModelType): TransformerSource {
@@ -40,13 +43,13 @@ export function huggingFaceSource(json: Json, label: string): TransformerSource 
   read.expect('model_type', ...MODEL_TYPES);
   const modelType = type as ModelType | undefined;
   const [width, heads] = [read.number('hidden_size'), read.number('num_attention_heads')];
-  const values = readFields(read, modelType);
-  const isMistral = modelType === 'mistral' && json.sliding_window === undefined;
+  const { slidingWindow, ...values } = readFields(read, modelType);
+  const window = windowIn(modelType, slidingWindow);
   return {
     label,
     values: {
       ...values,
-      ...(isMistral && { slidingWindow: MISTRAL_WINDOW }),
+      ...(window !== undefined && { slidingWindow: window }),
       // Gemma's heads are no part of its width.
       ...(values.headDim === undefined &&
         modelType !== 'gemma' &&
@@ -75,36 +78,19 @@ export function modelConfigSource(json: Json, label: string): TransformerSource 
   return { label, values: readFields(read, read.string('model_type') as ModelType | undefined) };
 }
 
-/** Fields by which {@link TransformerConfig} is known, in the order in which they are printed. */
-export const FIELDS = [
-  'modelType',
-  'vocabSize',
-  'hiddenSize',
-  'intermediateSize',
-  'numHiddenLayers',
-  'numAttentionHeads',
-  'numKeyValueHeads',
-  'headDim',
-  'slidingWindow',
-  'maxPositionEmbeddings',
-  'ropeTheta',
-  'ropeScaling',
-  'rmsNormEps',
-  'tieWordEmbeddings',
-] as const satisfies readonly (keyof TransformerConfig)[];
-
 const KNOWN_FIELDS: readonly string[] = [...FIELDS.map(fieldName), 'rope_parameters'];
 
 function readFields(read: FieldReader, modelType: ModelType | undefined): Partial<TransformerConfig> {
   if (modelType) read.expect('hidden_act', ...ACTIVATIONS[KINDS[modelType].activation]);
-  read.expect('hidden_activation', ...ACTIVATIONS.gelu);
+  // transformers 4 takes this one, where it is not null, at its word.
+  if (modelType === 'gemma') read.expect('hidden_activation', 'gelu_pytorch_tanh');
   read.expect('attention_bias', false);
   read.expect('mlp_bias', false);
+  read.expect('use_bidirectional_attention', false);
   // transformers 5 puts what belongs to RoPE into one object.
   const rope = read.object('rope_parameters');
   const ropeReader = rope ? new FieldReader(rope, read.label) : read;
-  const scaling = rope ?? read.object('rope_scaling');
-  const noWindow = 'sliding_window' in read.json && read.json.sliding_window === null;
+  ropeReader.expect('partial_rotary_factor', 1);
   return definedOnly<TransformerConfig>({
     modelType,
     vocabSize: read.number('vocab_size'),
@@ -114,10 +100,10 @@ function readFields(read: FieldReader, modelType: ModelType | undefined): Partia
     numAttentionHeads: read.number('num_attention_heads'),
     numKeyValueHeads: read.number('num_key_value_heads'),
     headDim: read.number('head_dim'),
-    slidingWindow: noWindow ? 0 : read.number('sliding_window'),
+    slidingWindow: read.json.sliding_window === null ? 0 : read.number('sliding_window'),
     maxPositionEmbeddings: read.number('max_position_embeddings'),
-    ropeTheta: ropeReader.number('rope_theta'),
-    ropeScaling: scaling && readScaling(new FieldReader(scaling, read.label)),
+    ropeTheta: ropeReader.number('rope_theta') ?? read.number('rope_theta'),
+    ropeScaling: scalingIn(read, rope),
     rmsNormEps: read.number('rms_norm_eps'),
     tieWordEmbeddings: read.boolean('tie_word_embeddings'),
   });
@@ -125,6 +111,13 @@ function readFields(read: FieldReader, modelType: ModelType | undefined): Partia
 
 /** `"gelu"` in Gemma's files means the tanh form (transformers/models/gemma/configuration_gemma.py). */
 const ACTIVATIONS = { gelu: ['gelu', 'gelu_pytorch_tanh'], silu: ['silu', 'swish'] } as const;
+
+/** The scaling in `rope_parameters`, or else in `rope_scaling`, where `null` says that there is none. */
+function scalingIn(read: FieldReader, rope: Json | undefined): RopeScaling | 'none' | undefined {
+  if (!rope && read.json.rope_scaling === null) return 'none';
+  const scaling = rope ?? read.object('rope_scaling');
+  return scaling && readScaling(new FieldReader(scaling, read.label));
+}
 
 function readScaling(read: FieldReader): RopeScaling | 'none' {
   const field = 'rope_type' in read.json ? 'rope_type' : 'type';

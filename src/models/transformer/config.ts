@@ -34,6 +34,24 @@ export interface TransformerConfig {
   readonly tieWordEmbeddings: boolean;
 }
 
+/** The fields, in the order in which they are printed. */
+export const FIELDS = [
+  'modelType',
+  'vocabSize',
+  'hiddenSize',
+  'intermediateSize',
+  'numHiddenLayers',
+  'numAttentionHeads',
+  'numKeyValueHeads',
+  'headDim',
+  'slidingWindow',
+  'maxPositionEmbeddings',
+  'ropeTheta',
+  'ropeScaling',
+  'rmsNormEps',
+  'tieWordEmbeddings',
+] as const satisfies readonly (keyof TransformerConfig)[];
+
 /** What no config says, because it is the same for all models of a kind (transformers/models/{gemma,mistral,llama}/modeling_*.py). */
 export interface Kind {
   readonly activation: 'gelu' | 'silu';

@@ -1,6 +1,7 @@
 /** The transformers that Griffins are compared with: Gemma, Mistral and Llama. */
 
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
+import { withPreset } from '../config.js';
 import type { ConfigInputs, ModelFamily, PreparedModel, UntrainedModel } from '../family.js';
 import { initialWeight } from '../initial-weights.js';
 import { alreadyNamed, type NamedTensors } from '../renaming.js';
@@ -15,7 +16,7 @@ import {
 import { detectLayout, toBlockNames } from './names.js';
 import { presetSource, TRANSFORMER_PRESETS } from './presets.js';
 import { huggingFaceConfig, publishedConfig } from './published-config.js';
-import { resolveTransformerConfig } from './resolve-config.js';
+import { type ResolvedConfig, resolveTransformerConfig } from './resolve-config.js';
 import { buildTransformer, transformerState } from './transformer.js';
 
 /** Transformers as the rest of the package sees them. */
@@ -32,8 +33,7 @@ function prepareTransformer(
   source: ReadonlyMap<string, LazyTensor>,
   inputs: ConfigInputs,
 ): PreparedModel {
-  const sources = [...givenSources(inputs), inferredSource(layout, source)];
-  const { config, notes } = resolveTransformerConfig(sources, inputs.attentionWindow);
+  const { config, notes } = resolveConfig([...givenSources(inputs), inferredSource(layout, source)], inputs);
   return transformerModel(config, notes, toBlockNames(layout, source, config));
 }
 
@@ -55,7 +55,7 @@ function transformerModel(
 }
 
 function untrainedTransformer(inputs: ConfigInputs): UntrainedModel {
-  const { config, notes } = resolveTransformerConfig(givenSources(inputs), inputs.attentionWindow);
+  const { config, notes } = resolveConfig(givenSources(inputs), inputs);
   const { normFromOne } = KINDS[config.modelType];
   return {
     build: (m) => buildTransformer(m, config, { logits: 'last', keyValues: 'float32' }),
@@ -64,11 +64,18 @@ function untrainedTransformer(inputs: ConfigInputs): UntrainedModel {
   };
 }
 
-/** What is known besides the tensors. */
-function givenSources({ modelConfig, huggingFace, preset }: ConfigInputs): TransformerSource[] {
+/** What is known besides the tensors and the preset. */
+function givenSources({ modelConfig, huggingFace }: ConfigInputs): TransformerSource[] {
   return [
     ...(modelConfig ? [modelConfigSource(modelConfig.json, modelConfig.path)] : []),
     ...(huggingFace ? [huggingFaceSource(huggingFace.json, huggingFace.path)] : []),
-    ...(preset ? [presetSource(preset)] : []),
   ];
+}
+
+function resolveConfig(
+  sources: readonly TransformerSource[],
+  { preset, attentionWindow }: ConfigInputs,
+): ResolvedConfig {
+  const presets = preset === undefined ? undefined : presetSource(preset);
+  return resolveTransformerConfig(withPreset(sources, presets), attentionWindow);
 }

@@ -35,7 +35,7 @@ export function toBlockNames(
   config: TransformerConfig,
 ): NamedTensors {
   if (layout === 'torch') return { ...rename(tensors, torchRenaming(config)), tied: [] };
-  if (layout === 'flax') return fromFlax(tensors);
+  if (layout === 'flax') return { ...rename(tensors, FLAX), tied: [] };
   const untied = config.tieWordEmbeddings
     ? withoutTiedHead(tensors, 'lm_head.weight', EMBEDDING)
     : { tensors, tied: [] };
@@ -121,22 +121,18 @@ export function plainFlaxName(name: string): string {
     .replace(/(_einsum|linear)\.w$/, '$1');
 }
 
-function fromFlax(tensors: ReadonlyMap<string, LazyTensor>): NamedTensors {
-  const stored = new Map([...tensors.keys()].map((name) => [plainFlaxName(name), name]));
-  const plain = new Map([...tensors].map(([name, tensor]) => [plainFlaxName(name), tensor]));
-  const { tensors: named, sourceName } = rename(plain, FLAX);
-  return { tensors: named, sourceName: (path) => stored.get(sourceName(path)) ?? sourceName(path), tied: [] };
-}
-
 /** `[heads, width, head_dim]` to `[width, heads * head_dim]`. */
 const fromHeads: Transform = ([tensor]) => {
   const [heads = 1, width = 1, size = 1] = tensor!.shape;
   return tensor!.shape.length === 3 ? reshapeTensor(swapAxes(tensor!), [width, heads * size]) : tensor!;
 };
 
-/** The same of one of several that are stacked. */
-function fromStacked(index: number): Transform {
-  return ([tensor]) => (tensor!.shape.length === 4 ? fromHeads([takeFirst(tensor!, index)]) : tensor!);
+/** The same of one of `count` that are stacked. */
+function fromStacked(index: number, count: number): Transform {
+  return ([tensor]) => {
+    const fits = tensor!.shape.length === 4 && tensor!.shape[0] === count;
+    return fits ? fromHeads([takeFirst(tensor!, index)]) : tensor!;
+  };
 }
 
 /** `[heads, head_dim, width]` to `[heads * head_dim, width]`. */
@@ -155,13 +151,13 @@ const FLAX: Renaming = {
     { path: 'temporal_pre_norm.scale', from: ['pre_attention_norm.scale'], transform: 'same' },
     { path: 'channel_pre_norm.scale', from: ['pre_ffw_norm.scale'], transform: 'same' },
     { path: 'attention_block.proj_q.kernel', from: ['attn.q_einsum'], transform: fromHeads },
-    { path: 'attention_block.proj_k.kernel', from: ['attn.kv_einsum'], transform: fromStacked(0) },
-    { path: 'attention_block.proj_v.kernel', from: ['attn.kv_einsum'], transform: fromStacked(1) },
+    { path: 'attention_block.proj_k.kernel', from: ['attn.kv_einsum'], transform: fromStacked(0, 2) },
+    { path: 'attention_block.proj_v.kernel', from: ['attn.kv_einsum'], transform: fromStacked(1, 2) },
     ...['q', 'k', 'v'].map(
       (name, i): Rule => ({
         path: `attention_block.proj_${name}.kernel`,
         from: ['attn.qkv_einsum'],
-        transform: fromStacked(i),
+        transform: fromStacked(i, 3),
       }),
     ),
     { path: 'attention_block.proj_final.kernel', from: ['attn.attn_vec_einsum'], transform: toWidth },
@@ -169,4 +165,5 @@ const FLAX: Renaming = {
     { path: 'mlp_block.ffw_down.kernel', from: ['mlp.linear'], transform: 'same' },
   ],
   layerPrefix: 'layer_',
+  plainName: plainFlaxName,
 };

@@ -1,13 +1,14 @@
 /** A transformer's configuration as Hugging Face writes it, which is what `--model-config` reads too. */
 
 import { publishedConfig as byFieldName } from '../config.js';
-import type { ModelType, TransformerConfig } from './config.js';
+import { FIELDS, type ModelType, type TransformerConfig } from './config.js';
 
 /** The config, or what is known of one, under Hugging Face's field names. */
 export function publishedConfig(config: Partial<TransformerConfig>): Record<string, unknown> {
-  const { slidingWindow, ropeScaling, ...rest } = config;
+  const { slidingWindow, ropeScaling } = config;
+  const ordered = FIELDS.flatMap((field) => (field in config ? [[field, config[field]] as const] : []));
   return {
-    ...byFieldName(rest),
+    ...byFieldName(Object.fromEntries(ordered)),
     ...(slidingWindow !== undefined && { sliding_window: slidingWindow === 0 ? null : slidingWindow }),
     ...(ropeScaling !== undefined && { rope_scaling: publishedScaling(ropeScaling) }),
   };
@@ -21,14 +22,13 @@ const CLASSES: Readonly<Record<ModelType, string>> = {
 
 /** What transformers would write to `config.json`. */
 export function huggingFaceConfig(config: TransformerConfig): Record<string, unknown> {
-  const { model_type, sliding_window, rope_scaling, ...rest } = publishedConfig(config);
+  const { model_type, sliding_window, ...rest } = publishedConfig(config);
   const activation = config.modelType === 'gemma' ? 'gelu_pytorch_tanh' : 'silu';
   return {
     architectures: [CLASSES[config.modelType]],
     model_type,
     ...rest,
     ...(config.modelType === 'mistral' && { sliding_window }),
-    ...(config.modelType === 'llama' && { rope_scaling }),
     attention_bias: false,
     hidden_act: activation,
     ...(config.modelType === 'gemma' && { hidden_activation: activation }),

@@ -2,8 +2,8 @@
 
 import { UsageError } from '../../errors.js';
 import { fieldName, mergeSources } from '../config.js';
-import { type TransformerConfig, validateTransformerConfig } from './config.js';
-import { defaultSource, FIELDS, type TransformerSource } from './config-sources.js';
+import { FIELDS, type TransformerConfig, validateTransformerConfig } from './config.js';
+import { defaultSource, type TransformerSource } from './config-sources.js';
 import { TRANSFORMER_PRESETS } from './presets.js';
 import { publishedConfig } from './published-config.js';
 
@@ -47,12 +47,14 @@ function withoutWindow({ label, values }: TransformerSource): TransformerSource 
   return { label, values: others };
 }
 
+/** The preset of these shapes, unless several have them that differ in what shapes do not tell, as Mistral's do. */
 function matchingPreset(known: Partial<TransformerConfig>): keyof typeof TRANSFORMER_PRESETS | undefined {
   const names = Object.keys(TRANSFORMER_PRESETS) as (keyof typeof TRANSFORMER_PRESETS)[];
-  return names.find((name) => {
+  const matching = names.filter((name) => {
     const preset: Partial<TransformerConfig> = TRANSFORMER_PRESETS[name];
     return SHAPES.every((field) => preset[field] === known[field]);
   });
+  return matching.length === 1 ? matching[0] : undefined;
 }
 
 /** What every layout's shapes tell. */
