@@ -37,6 +37,7 @@ const DTYPES: ReadonlyMap<unknown, DType> = new Map<unknown, DType>([
   ['I8', 'int8'],
   ['U8', 'uint8'],
   ['BOOL', 'bool'],
+  ['C64', 'complex64'],
 ]);
 
 /**

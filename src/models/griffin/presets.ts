@@ -46,8 +46,6 @@ export const GRIFFIN_PRESETS: Readonly<Record<string, GriffinPreset>> = {
   },
   'griffin-paper-7b': { blockTypes: cycleBlocks(GRIFFIN_PATTERN, 32), ...PAPER_7B },
   'hawk-paper-7b': { blockTypes: cycleBlocks(['recurrent'], 32), ...PAPER_7B },
-  // The paper's transformer of the same widths: attention in every block, to all that came before in the longest texts it was trained on.
-  'mqa-paper-6b': { blockTypes: cycleBlocks(['attention'], 32), ...PAPER_7B, attentionWindowSize: 8192 },
   'griffin-tiny': {
     width: 128,
     mlpExpandedWidth: 3 * 128,

@@ -5,7 +5,14 @@ import type { LazyTensor } from '../../graph/lazy-tensor.js';
 import { type ConfigSource, definedOnly, FieldReader, fieldName, type Json } from '../config.js';
 import type { RopeScaling } from '../layers/rope.js';
 import type { SourceLayout } from '../source-layout.js';
-import { FIELDS, KINDS, MODEL_TYPES, type ModelType, type TransformerConfig } from './config.js';
+import {
+  FIELDS,
+  HUGGING_FACE_TYPES,
+  KINDS,
+  MODEL_TYPES,
+  type ModelType,
+  type TransformerConfig,
+} from './config.js';
 import { plainFlaxName } from './names.js';
 
 /** What one source says. */
@@ -17,8 +24,14 @@ export type TransformerSource = ConfigSource<TransformerConfig>;
  */
 const DEFAULTS: Readonly<Record<ModelType, Partial<TransformerConfig>>> = {
   gemma: { maxPositionEmbeddings: 8192, rmsNormEps: 1e-6, tieWordEmbeddings: true },
-  mistral: { maxPositionEmbeddings: 131_072, rmsNormEps: 1e-6, tieWordEmbeddings: false },
+  mistral: {
+    numKeyValueHeads: 8,
+    maxPositionEmbeddings: 131_072,
+    rmsNormEps: 1e-6,
+    tieWordEmbeddings: false,
+  },
   llama: { maxPositionEmbeddings: 2048, rmsNormEps: 1e-6, tieWordEmbeddings: false },
+  mqa: { numKeyValueHeads: 1, maxPositionEmbeddings: 8192, rmsNormEps: 1e-6, tieWordEmbeddings: true },
 };
 
 /** The window of a Hugging Face model. Only Mistral's code looks at one, and has one unless the file says `null`. */
@@ -40,7 +53,7 @@ export function defaultSource(type: ModelType): TransformerSource {
 export function huggingFaceSource(json: Json, label: string): TransformerSource {
   const read = new FieldReader(json, label);
   const type = read.string('model_type');
-  read.expect('model_type', ...MODEL_TYPES);
+  read.expect('model_type', ...HUGGING_FACE_TYPES);
   const modelType = type as ModelType | undefined;
   const [width, heads] = [read.number('hidden_size'), read.number('num_attention_heads')];
   const { slidingWindow, ...values } = readFields(read, modelType);

@@ -4,8 +4,11 @@ import { InputError } from '../../errors.js';
 import { MAX_LAYERS, requireSizes } from '../config.js';
 import type { RopeScaling } from '../layers/rope.js';
 
-/** Hugging Face's `model_type` of each kind that can be built. */
-export const MODEL_TYPES = ['gemma', 'mistral', 'llama'] as const;
+/** The kinds that Hugging Face has, by their `model_type`. */
+export const HUGGING_FACE_TYPES = ['gemma', 'mistral', 'llama'] as const;
+
+/** Each kind that can be built: those, and the Griffin paper's own baseline, the MQA transformer (section 3.1). */
+export const MODEL_TYPES = [...HUGGING_FACE_TYPES, 'mqa'] as const;
 
 /** Which kind a transformer is: what its config does not say in numbers. */
 export type ModelType = (typeof MODEL_TYPES)[number];
@@ -59,15 +62,28 @@ export interface Kind {
   readonly normFromOne: boolean;
   /** Whether embeddings are multiplied by the square root of their width. */
   readonly scalesEmbeddings: boolean;
+  /** Whether the MLP and the output of attention have biases. */
+  readonly biases: boolean;
+  /** The part of each head that is rotated, from its beginning on. */
+  readonly rotatedPart: number;
 }
 
-const LLAMA: Kind = { activation: 'silu', normFromOne: false, scalesEmbeddings: false };
+const GEMMA: Kind = {
+  activation: 'gelu',
+  normFromOne: true,
+  scalesEmbeddings: true,
+  biases: false,
+  rotatedPart: 1,
+};
+const LLAMA: Kind = { ...GEMMA, activation: 'silu', normFromOne: false, scalesEmbeddings: false };
 
 /** The kinds by their type. */
 export const KINDS: Readonly<Record<ModelType, Kind>> = {
-  gemma: { activation: 'gelu', normFromOne: true, scalesEmbeddings: true },
+  gemma: GEMMA,
   mistral: LLAMA,
   llama: LLAMA,
+  // A Griffin of attention blocks alone, which sees everything: its MLP has biases, and it rotates half of each head.
+  mqa: { ...GEMMA, scalesEmbeddings: false, biases: true, rotatedPart: 0.5 },
 };
 
 /**
@@ -91,9 +107,10 @@ export function validateTransformerConfig(config: TransformerConfig): Transforme
       `The config's num_key_value_heads ${kvHeads} does not divide num_attention_heads ${heads}.`,
     );
   }
-  if (headDim % 2 !== 0) {
+  const pairs = 2 / KINDS[config.modelType].rotatedPart;
+  if (headDim % pairs !== 0) {
     throw new InputError(
-      `The config's head_dim is ${headDim}; heads are rotated in pairs, so it must be even.`,
+      `The config's head_dim is ${headDim}; heads are rotated in pairs, so it must be a multiple of ${pairs}.`,
     );
   }
   if (window !== 0 && !(Number.isSafeInteger(window) && window >= 2)) {

@@ -23,7 +23,10 @@ const MISTRAL_7B = {
   rmsNormEps: 1e-5,
 } as const;
 
-/** Presets by the name that `--preset` takes: Gemma's (gemma/config.py of gemma_pytorch), and Mistral's with its first and its later window and vocabulary. */
+/**
+ * Presets by the name that `--preset` takes: Gemma's (gemma/config.py of gemma_pytorch), Mistral's with its first and its later window and vocabulary, and the Griffin
+ * paper's transformer of the widths of its 7B models.
+ */
 export const TRANSFORMER_PRESETS = {
   'gemma-2b': {
     ...GEMMA,
@@ -43,6 +46,16 @@ export const TRANSFORMER_PRESETS = {
   },
   'mistral-7b-v0.1': { ...MISTRAL_7B, vocabSize: 32_000, slidingWindow: 4096 },
   'mistral-7b-v0.3': { ...MISTRAL_7B, vocabSize: 32_768, ropeTheta: 1e6 },
+  'mqa-paper-6b': {
+    ...defaultSource('mqa').values,
+    modelType: 'mqa',
+    vocabSize: 256_000,
+    hiddenSize: 4096,
+    intermediateSize: 3 * 4096,
+    numHiddenLayers: 32,
+    numAttentionHeads: 32,
+    headDim: 128,
+  },
 } as const satisfies Readonly<Record<string, Partial<TransformerConfig>>>;
 
 /** A preset as a source. @throws UsageError for a name that is not one. */

@@ -1,7 +1,7 @@
 /** A transformer's configuration as Hugging Face writes it, which is what `--model-config` reads too. */
 
 import { publishedConfig as byFieldName } from '../config.js';
-import { FIELDS, type ModelType, type TransformerConfig } from './config.js';
+import { FIELDS, KINDS, type ModelType, type TransformerConfig } from './config.js';
 
 /** The config, or what is known of one, under Hugging Face's field names. */
 export function publishedConfig(config: Partial<TransformerConfig>): Record<string, unknown> {
@@ -18,12 +18,15 @@ const CLASSES: Readonly<Record<ModelType, string>> = {
   gemma: 'GemmaForCausalLM',
   mistral: 'MistralForCausalLM',
   llama: 'LlamaForCausalLM',
+  // None of transformers' own.
+  mqa: 'MqaTransformer',
 };
 
 /** What transformers would write to `config.json`. */
 export function huggingFaceConfig(config: TransformerConfig): Record<string, unknown> {
   const { model_type, sliding_window, ...rest } = publishedConfig(config);
-  const activation = config.modelType === 'gemma' ? 'gelu_pytorch_tanh' : 'silu';
+  const { activation: kind } = KINDS[config.modelType];
+  const activation = kind === 'gelu' ? 'gelu_pytorch_tanh' : 'silu';
   return {
     architectures: [CLASSES[config.modelType]],
     model_type,

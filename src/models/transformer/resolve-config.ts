@@ -34,7 +34,7 @@ export function resolveTransformerConfig(
   const missing = FIELDS.filter((field) => config[field] === undefined).map(fieldName);
   if (missing.length > 0) {
     throw new UsageError(`The checkpoint does not say its ${missing.join(', ')}.`, {
-      hint: `Put its config.json beside it, name a published model with --preset (${Object.keys(TRANSFORMER_PRESETS).join(', ')}), or give the values with --model-config FILE.json, for example {"num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256}.`,
+      hint: `A Hugging Face checkpoint says so in the config.json beside it. Name a published model with --preset (${Object.keys(TRANSFORMER_PRESETS).join(', ')}), or give the values with --model-config FILE.json, for example {"num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256}.`,
       details: { missing, known: publishedConfig(config) },
     });
   }

@@ -1,4 +1,4 @@
-/** Gemma, Mistral and Llama: Griffin's residual blocks, every one of them with attention (transformers/models/gemma/modeling_gemma.py and its like). */
+/** Gemma, Mistral, Llama and the Griffin paper's MQA transformer: Griffin's residual blocks, every one of them with attention (transformers/models/gemma/modeling_gemma.py and its like). */
 
 import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
@@ -21,12 +21,12 @@ export function buildTransformer(
   { logits, keyValues }: BuildOptions,
 ): void {
   const { hiddenSize: width, headDim, vocabSize } = config;
-  const { activation, normFromOne, scalesEmbeddings } = KINDS[config.modelType];
+  const { activation, normFromOne, scalesEmbeddings, biases, rotatedPart } = KINDS[config.modelType];
   const sequence = sequenceInputs(m);
   const state = declareState(m.graph, transformerState(config, keyValues));
   const context = attentionContext(m.at('window'), sequence, {
     rope: {
-      rotated: headDim,
+      rotated: rotatedPart * headDim,
       base: config.ropeTheta,
       scaling: config.ropeScaling === 'none' ? undefined : config.ropeScaling,
     },
@@ -42,10 +42,10 @@ export function buildTransformer(
     numHeads: config.numAttentionHeads,
     kvHeads: config.numKeyValueHeads,
     headDim,
-    outputBias: false,
+    outputBias: biases,
   };
   const norm = { epsilon: config.rmsNormEps, fromOne: normFromOne };
-  const mlp = { width, expandedWidth: config.intermediateSize, activation, bias: false };
+  const mlp = { width, expandedWidth: config.intermediateSize, activation, bias: biases };
   for (let layer = 0; layer < config.numHiddenLayers; layer++) {
     x = residualBlock(m.at(`blocks.${layer}`), { norm, mlp }, x, (block, normed) =>
       attention(block.at('attention_block'), heads, normed, sequence, context, state(layer)),

@@ -201,6 +201,8 @@ describe('what is written of a config', () => {
   for (const [name, config] of Object.entries(configs)) {
     it(`is read as the same: ${name}`, () => {
       assert.deepEqual(modelConfigSource(written(publishedConfig(config)), 'f').values, config);
+      // The paper's transformer is none of Hugging Face's.
+      if (config.modelType === 'mqa') return;
       assert.deepEqual(resolve(read(written(huggingFaceConfig(config)))), config);
     });
   }

@@ -58,6 +58,8 @@ describe('presets', () => {
     'gemma-7b': 8_537_680_896,
     'mistral-7b-v0.1': 7_241_732_096,
     'mistral-7b-v0.3': 7_248_023_552,
+    // By hand: 256000 * 4096, 32 layers of 185,638,912 (attention 34.6 M, MLP 151.0 M, norms and biases), and the last norm.
+    'mqa-paper-6b': 1_048_576_000 + 32 * 185_638_912 + 4096,
   };
   for (const [preset, size] of Object.entries(SIZES)) {
     it(`have the published size: ${preset}`, async () => {
@@ -99,7 +101,10 @@ describe('presets', () => {
   it('that do not exist are refused with those that do', () => {
     for (const name of ['gemma-3b', 'constructor', '__proto__']) {
       const error = fails(() => presetSource(name), UsageError, `There is no preset "${name}".`);
-      assert.equal(error.hint, 'Presets: gemma-2b, gemma-7b, mistral-7b-v0.1, mistral-7b-v0.3.');
+      assert.equal(
+        error.hint,
+        'Presets: gemma-2b, gemma-7b, mistral-7b-v0.1, mistral-7b-v0.3, mqa-paper-6b.',
+      );
     }
   });
 });
@@ -161,7 +166,7 @@ describe('several sources', () => {
     const shared = { slidingWindow: 0, ropeTheta: 10_000, ropeScaling: 'none', rmsNormEps: 1e-6 };
     const others = {
       gemma: { maxPositionEmbeddings: 8192, tieWordEmbeddings: true },
-      mistral: { maxPositionEmbeddings: 131_072, tieWordEmbeddings: false },
+      mistral: { numKeyValueHeads: 8, maxPositionEmbeddings: 131_072, tieWordEmbeddings: false },
       llama: { maxPositionEmbeddings: 2048, tieWordEmbeddings: false },
     };
     for (const type of ['gemma', 'mistral', 'llama'] as const) {
@@ -175,7 +180,7 @@ describe('several sources', () => {
     const error = fails(() => resolve(torch), UsageError, message);
     assert.match(
       error.hint!,
-      /^Put its config\.json beside it, .* --preset \(gemma-2b, .*--model-config FILE\.json/,
+      /in the config\.json beside it\. .* --preset \(gemma-2b, .*--model-config FILE\.json/,
     );
     const { missing: absent, known } = error.details as { missing: string[]; known: Json };
     assert.deepEqual(absent, ['num_attention_heads', 'num_key_value_heads', 'head_dim']);
@@ -192,7 +197,7 @@ describe('several sources', () => {
   it('that fit several presets are refused: those of Mistral differ in what shapes do not tell', () => {
     const preset = resolve(presetSource('mistral-7b-v0.3'));
     const shapes = inferredSource('hf', shapeTensors(shapesOf(preset).hf));
-    const message = 'The checkpoint does not say its num_attention_heads, num_key_value_heads, head_dim.';
+    const message = 'The checkpoint does not say its num_attention_heads, head_dim.';
     fails(() => resolve(source({ modelType: 'mistral' }), shapes), UsageError, message);
   });
 });
@@ -205,7 +210,7 @@ describe('values that cannot be', () => {
     [{ numHiddenLayers: 5000 }, 'num_hidden_layers is 5000; it must be a whole number from 1 to 4096.'],
     [{ numKeyValueHeads: 2 }, 'num_key_value_heads 2 does not divide num_attention_heads 3.'],
     [{ numKeyValueHeads: 6 }, 'num_key_value_heads 6 does not divide num_attention_heads 3.'],
-    [{ headDim: 15 }, 'head_dim is 15; heads are rotated in pairs, so it must be even.'],
+    [{ headDim: 15 }, 'head_dim is 15; heads are rotated in pairs, so it must be a multiple of 2.'],
     ...[1, 2.5, -4].map((slidingWindow): [Partial<TransformerConfig>, string] => [
       { slidingWindow },
       `sliding_window is ${slidingWindow}; it must be null (none) or a whole number from 2 on.`,
