@@ -97,15 +97,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Packages that take long to load; starting the command and importing the library must not. */
-const LAZY = [
-  'onnxruntime-node',
-  'ora',
-  'cli-progress',
-  'yauzl',
-  'zstddec',
-  '@huggingface/hub',
-  '@huggingface/tokenizers',
-];
+const LAZY = ['onnxruntime-node', 'ora', 'cli-progress', 'yauzl', 'zstddec', '@huggingface/hub'];
 
 interface Import {
   /** Below src/, without its extension. */

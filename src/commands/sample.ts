@@ -115,6 +115,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
         stopIds: flags['ignore-eos'] ? [] : model.stopIds({ chat: flags.chat }),
         stopTexts: flags.stop ?? [],
         tokenizer: model.tokenizer,
+        standAlone: flags.chat,
         keepState: flags['save-state'] !== undefined,
         stats,
         signal: this.signal,

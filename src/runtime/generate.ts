@@ -40,6 +40,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stopTexts?: readonly string[];
   /** Without one there is no text and stop texts cannot be. */
   readonly tokenizer?: Tokenizer | undefined;
+  /** Texts stand by themselves, as answers in a chat do: a space that the tokenizer puts before every text is not shown. By default they go on from their prompts'. */
+  readonly standAlone?: boolean;
   /** Whether each result carries its state. */
   readonly keepState?: boolean;
   /** Counts what is done. */
@@ -146,15 +148,19 @@ export async function* generate(
   }
 }
 
+/** As many of a prompt's last ids say how its text goes on: the bytes of a character, and whether there was any text. */
+const DECODING_CONTEXT = 32;
+
 /** The sequences to run: prompts without their last token, after which the first token is drawn. */
 function* continuations(
   requests: Iterable<GenerateRequest>,
-  { seed, tokenizer, stopTexts }: GenerateOptions,
+  { seed, tokenizer, stopTexts, standAlone }: GenerateOptions,
 ): Generator<Continuation> {
   let index = 0;
   let place = 0;
   for (const request of requests) {
     const ids = [...(request.state?.pendingIds ?? []), ...request.promptIds];
+    const after = standAlone ? [] : ids.slice(-DECODING_CONTEXT);
     const pending = ids.pop();
     if (pending === undefined) throw new UsageError(`Prompt "${request.id}" is empty.`);
     for (let sample = 0; sample < (request.samples ?? 1); sample++) {
@@ -167,7 +173,7 @@ function* continuations(
         sample,
         place: place++,
         random: createRandom(seed, index, sample),
-        decoder: tokenizer?.decoder(),
+        decoder: tokenizer?.decoder({ after }),
         stops: new StopMatcher(stopTexts ?? []),
         tokenIds: [],
         logprobs: [],

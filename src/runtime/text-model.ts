@@ -1,8 +1,9 @@
 /** A loaded model with its tokenizer: the rules by which prompts and continuations become ids. */
 
 import { InputError, UsageError } from '../errors.js';
-import { chatStopIds, loadChatTemplate, renderChat } from '../tokenizer/chat-template.js';
+import { chatIds, chatStopIds, loadChatTemplate } from '../tokenizer/chat-template.js';
 import { openTokenizer, readSettings } from '../tokenizer/open.js';
+import { type PairIds, pairIds, prefixId } from '../tokenizer/score-pair.js';
 import { type TokenId, type Tokenizer, tokenId } from '../tokenizer/tokenizer.js';
 import { Engine, type EngineOptions } from './engine.js';
 
@@ -38,8 +39,8 @@ export class TextModel {
   }
 
   /**
-   * A prompt's ids: a text begins with BOS where the model has one, and in a chat stands in its turn.
-   * @param options.continued the prompt goes on from a state, so no BOS and no beginning of a chat is put before it.
+   * A prompt's ids: a text begins with BOS where the tokenizer adds one, and in a chat stands in its turn.
+   * @param options.continued the prompt goes on from a state, so no BOS, no space and no beginning of a chat is put before it.
    * @throws UsageError for a text where there is no tokenizer, InputError for ids that the model has not.
    */
   async promptIds(
@@ -48,36 +49,25 @@ export class TextModel {
   ): Promise<TokenId[]> {
     if ('ids' in prompt) return this.checkIds(prompt.ids);
     const tokenizer = this.#required();
-    const bos = options.continued ? { bos: false } : {};
-    if (!options.chat) return tokenizer.encode(prompt.text, bos);
-    const piece = (id: TokenId | undefined) => (id === undefined ? '' : tokenizer.piece(id));
-    const text = await renderChat(this.chatTemplate, [{ role: 'user', content: prompt.text }], {
-      bosToken: options.continued ? '' : piece(tokenizer.bosId),
-      eosToken: piece(tokenizer.eosIds[0]),
-    });
-    return tokenizer.encode(text, { ...bos, special: true });
+    const { chat = false, continued = false } = options;
+    const messages = [{ role: 'user', content: prompt.text }];
+    if (chat) return chatIds(tokenizer, this.chatTemplate, messages, { continued });
+    return tokenizer.encode(prompt.text, continued ? { bos: false, continues: true } : {});
   }
 
-  /**
-   * The ids of a context and its continuation, split as lm-evaluation-harness does (api/model.py, `_encode_pair`): spaces at the
-   * context's end belong to the continuation, and both are encoded together. An empty context is BOS alone.
-   */
-  pairIds(context: string, continuation: string): { contextIds: TokenId[]; continuationIds: TokenId[] } {
-    const tokenizer = this.#required();
-    if (context === '') {
-      return { contextIds: [this.bos()], continuationIds: tokenizer.encode(continuation, { bos: false }) };
-    }
-    const trimmed = context.trimEnd();
-    const all = tokenizer.encode(context + continuation);
-    const contextIds = tokenizer.encode(trimmed);
-    return { contextIds, continuationIds: all.slice(contextIds.length) };
+  /** The ids of a text by itself, without BOS. @throws UsageError where there is no tokenizer. */
+  textIds(text: string): TokenId[] {
+    return this.#required().encode(text, { bos: false });
   }
 
-  /** The token that begins every sequence. @throws UsageError where the tokenizer has none. */
-  bos(): TokenId {
-    const bos = this.#required().bosId;
-    if (bos !== undefined) return bos;
-    throw new UsageError('The tokenizer has no beginning-of-sequence token; give a context.');
+  /** The ids of a context and its continuation, see {@link pairIds}. @throws UsageError where there is no tokenizer. */
+  pairIds(context: string, continuation: string): PairIds {
+    return pairIds(this.#required(), context, continuation);
+  }
+
+  /** The token that a text is scored after where nothing comes before it. @throws UsageError where the tokenizer has none. */
+  prefixId(): TokenId {
+    return prefixId(this.#required());
   }
 
   /** Plain numbers as ids of this model. @throws InputError for one that it has not. */

@@ -27,10 +27,10 @@ export async function textPerplexity(
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new InputError(`${path} cannot be read.`, { cause });
   });
-  const ids = await model.promptIds({ text }, { continued: true });
+  const ids = model.textIds(text);
   if (ids.length === 0) throw new InputError(`${path} is empty.`);
   const bytes = Buffer.byteLength(text);
-  const { logprob, numTokens, ...rest } = await perplexity(model.engine, ids, model.bos(), {
+  const { logprob, numTokens, ...rest } = await perplexity(model.engine, ids, model.prefixId(), {
     signal: options.signal,
     onProgress: (tokens) => options.onProgress?.(Math.round((bytes * tokens) / ids.length), bytes),
   });

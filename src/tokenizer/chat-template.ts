@@ -27,8 +27,8 @@ const MAX_TEMPLATE_CHARS = 2 ** 20;
 /** A template is a program from a file: one that runs longer than this is looping. */
 const RENDER_MILLISECONDS = 2_000;
 
-/** Tokens that end a turn in the chat formats in use: Gemma's, ChatML's, Llama 3's and Phi's. */
-const TURN_ENDS = ['<end_of_turn>', '<|im_end|>', '<|eot_id|>', '<|end|>'];
+/** Tokens that end a turn in the chat formats in use: Gemma's, ChatML's, Llama 3's (the second where a tool is to answer) and Phi's. */
+const TURN_ENDS = ['<end_of_turn>', '<|im_end|>', '<|eot_id|>', '<|eom_id|>', '<|end|>'];
 
 /** The ids that end an answer in a chat: the end of a turn, where the vocabulary has it, and the end of a text. */
 export function chatStopIds(tokenizer: Tokenizer): TokenId[] {
@@ -51,8 +51,36 @@ export async function loadChatTemplate(folder: string): Promise<string | undefin
 }
 
 /**
- * Writes a conversation by a Jinja template, or without one by Gemma's rules. The text holds control tokens, mostly
- * also the first: encode it with `{ special: true }`, which adds no second one.
+ * The ids of a conversation up to the model's turn, as `apply_chat_template` of transformers has them: special tokens are taken for what
+ * they say, also those that a message holds, and BOS is there where the template writes it and nowhere else.
+ * @param options.continued the conversation goes on from a state, so the template gets no BOS to begin with.
+ * @throws UsageError where there is no template and the vocabulary is not Gemma's; otherwise as {@link renderChat}.
+ */
+export async function chatIds(
+  tokenizer: Tokenizer,
+  template: string | undefined,
+  messages: readonly ChatMessage[],
+  options: { readonly continued?: boolean } = {},
+): Promise<TokenId[]> {
+  if (template === undefined && tokenizer.idOf('<start_of_turn>') === undefined) {
+    throw new UsageError(
+      'The model folder holds no chat template, and its tokenizer has not the turns of Gemma.',
+      {
+        hint: 'Put chat_template.jinja, or a tokenizer_config.json with a chat_template, into it, or write the turns into the prompt.',
+      },
+    );
+  }
+  const piece = (id: TokenId | undefined) => (id === undefined ? '' : tokenizer.piece(id));
+  const text = await renderChat(template, messages, {
+    bosToken: options.continued ? '' : piece(tokenizer.bosId),
+    eosToken: piece(tokenizer.eosIds[0]),
+  });
+  return tokenizer.encode(text, { bos: false, special: true });
+}
+
+/**
+ * Writes a conversation by a Jinja template, or without one by Gemma's rules. The text holds control tokens, BOS mostly
+ * among them: encode it with `{ bos: false, special: true }`, as {@link chatIds} does.
  * @throws UsageError where the template does not take such a conversation; InputError where the template is broken.
  */
 export async function renderChat(
@@ -76,6 +104,9 @@ export async function renderChat(
     bos_token: bosToken,
     eos_token: eosToken,
     add_generation_prompt: addGenerationPrompt,
+    // transformers defines these whether there are any or not, and templates ask whether they are none.
+    tools: null,
+    documents: null,
   };
   const parsed = parseTemplate(() => new Template(template));
   try {

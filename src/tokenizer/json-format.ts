@@ -1,5 +1,6 @@
 /** The layout of Hugging Face's `tokenizer.json`, as far as it is looked at here, checked before it is trusted. */
 
+import path from 'node:path';
 import { InputError } from '../errors.js';
 import { MAX_PIECES } from './pieces.js';
 
@@ -11,8 +12,8 @@ export interface AddedToken {
   readonly special: boolean;
   /** Looked for in the normalized text, not in the text as written. */
   readonly normalized: boolean;
-  /** Whether it asks for more than finding it: word borders, or eating the spaces around it. */
-  readonly fussy: boolean;
+  /** What it asks for beside finding it: `single_word`, `lstrip` or `rstrip`. */
+  readonly wish: string | undefined;
 }
 
 /** A `tokenizer.json`. Parts that only some readers know are left unknown. */
@@ -23,8 +24,6 @@ export interface TokenizerFile {
   /** Id by piece; undefined where the model lists its pieces by id, as unigram models do. */
   readonly vocab: ReadonlyMap<string, number> | undefined;
   readonly addedTokens: readonly AddedToken[];
-  /** The token that the post-processor puts before every text. */
-  readonly templateBos: string | undefined;
 }
 
 /** Whether a parsed value is an object with keys. */
@@ -57,21 +56,33 @@ export function parseJsonObject(text: string, file: string): Readonly<Record<str
 
 /**
  * Reads the text of a `tokenizer.json`.
+ * @param more tokens that `tokenizer_config.json` lists by id; those that the file lacks are added to it, as transformers does.
  * @throws InputError naming `file` where its layout is another.
  */
-export function parseTokenizerFile(text: string, file: string): TokenizerFile {
+export function parseTokenizerFile(text: string, file: string, more?: unknown): TokenizerFile {
   const json = parseJsonObject(text, file);
-  const { model, added_tokens: added = [], post_processor: postProcessor } = json;
+  const { model, added_tokens: added = [] } = json;
   if (!isRecord(model)) throw new InputError(`${file} has no "model".`, { details: { file } });
   if (!Array.isArray(added))
     throw new InputError(`${file}: "added_tokens" is not a list.`, { details: { file } });
+  const addedTokens = added.map((token, index) => addedToken(token, `${file}: added_tokens[${index}]`));
+  const contents = new Set(addedTokens.map((token) => token.content));
+  const missing = laterTokens(more, path.join(path.dirname(file), 'tokenizer_config.json'));
   return {
     json,
     model,
     vocab: readVocab(model.vocab, file),
-    addedTokens: added.map((token, index) => addedToken(token, `${file}: added_tokens[${index}]`)),
-    templateBos: templateBos(postProcessor),
+    addedTokens: [...addedTokens, ...missing.filter((token) => !contents.has(token.content))],
   };
+}
+
+/** The tokens of `added_tokens_decoder` in `tokenizer_config.json`; `file` names that in errors. */
+export function laterTokens(list: unknown, file: string): AddedToken[] {
+  if (!isRecord(list)) return [];
+  return Object.entries(list).map(([id, token]) => {
+    const entry = isRecord(token) ? { ...token, id: Number(id) } : { content: token, id: Number(id) };
+    return addedToken(entry, `${file}: added_tokens_decoder[${JSON.stringify(id)}]`);
+  });
 }
 
 function readVocab(vocab: unknown, file: string): Map<string, number> | undefined {
@@ -103,17 +114,6 @@ function addedToken(token: unknown, where: string): AddedToken {
     content: token.content,
     special: token.special === true,
     normalized: token.normalized === true,
-    fussy: token.single_word === true || token.lstrip === true || token.rstrip === true,
+    wish: ['single_word', 'lstrip', 'rstrip'].find((key) => token[key] === true),
   };
-}
-
-/** The special token at the beginning of `TemplateProcessing.single`, also inside a sequence of post-processors. */
-function templateBos(processor: unknown): string | undefined {
-  if (!isRecord(processor)) return undefined;
-  if (Array.isArray(processor.processors)) {
-    return processor.processors.map(templateBos).find((token) => token !== undefined);
-  }
-  const first: unknown = Array.isArray(processor.single) ? processor.single[0] : undefined;
-  if (!isRecord(first) || !isRecord(first.SpecialToken)) return undefined;
-  return typeof first.SpecialToken.id === 'string' ? first.SpecialToken.id : undefined;
 }

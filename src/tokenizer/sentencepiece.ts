@@ -1,8 +1,10 @@
-/** SentencePiece's BPE with byte fallback, as Gemma uses it: the same ids as the C++ library, from the same file. */
+/** SentencePiece's BPE with byte fallback, as Gemma, Llama 2 and Mistral use it: the same ids as the C++ library, from the same file. */
 
 import { InputError } from '../errors.js';
 import { applyMerges, cachedPairs, type MergeTable } from './bpe.js';
+import type { AddedToken } from './json-format.js';
 import { type Marker, markerSplitter } from './markers.js';
+import { PieceDecoder } from './piece-decoder.js';
 import { pieceTokenizer } from './piece-tokenizer.js';
 import { byteFallbackIds, PieceKind, SPACE } from './pieces.js';
 import { parseSentencePieceModel, type SentencePieceModel } from './sentencepiece-model.js';
@@ -38,20 +40,37 @@ export function obstacleIn({
   return undefined;
 }
 
-/** As `sentencePieceTokenizer`, from a model already parsed. */
+/**
+ * As `sentencePieceTokenizer`, from a model already parsed.
+ * @param later tokens that were added to the model's own, or put into their places, as fine-tuned models have them.
+ */
 export function tokenizerOfModel(
   model: SentencePieceModel,
   file: string,
   settings: TokenizerSettings,
+  later: readonly AddedToken[] = [],
 ): Tokenizer {
   const refuse = (what: string): never => {
     throw new InputError(`${file} ${what}.`, { details: { file } });
   };
   const obstacle = obstacleIn(model);
   if (obstacle !== undefined) refuse(obstacle);
-  const { pieces, kinds, trainer, normalizer } = model;
+  const wishful = later.find((token) => token.wish !== undefined);
+  if (wishful)
+    refuse(
+      `goes with the added token ${JSON.stringify(wishful.content)}, whose "${wishful.wish}" is not supported`,
+    );
+  const { trainer, normalizer } = model;
+  const pieces = [...model.pieces];
+  const kinds = [...model.kinds];
+  for (const { id, content, special } of later) {
+    while (pieces.length < id) kinds[pieces.push('') - 1] = PieceKind.unused;
+    pieces[id] = content;
+    kinds[id] = special ? PieceKind.control : PieceKind.userDefined;
+  }
   const ids = new Map<string, number>();
   pieces.forEach((piece, id) => {
+    if (piece === '') return;
     if (ids.has(piece)) refuse(`has the piece ${JSON.stringify(piece)} twice (${ids.get(piece)} and ${id})`);
     ids.set(piece, id);
   });
@@ -63,23 +82,32 @@ export function tokenizerOfModel(
   if (trainer.byteFallback && !byteIds?.every((id) => kinds[id] === PieceKind.byte)) {
     refuse('says that it has pieces for all bytes, but has not');
   }
-  const ofKind = (kind: PieceKind): Marker[] =>
+  const markersWhere = (wanted: (kind: PieceKind, id: number) => boolean): Marker[] =>
     pieces.flatMap((text, id) =>
-      kinds[id] === kind ? [{ text, id, control: kind === PieceKind.control }] : [],
+      wanted(kinds[id]!, id) ? [{ text, id, control: kinds[id] === PieceKind.control }] : [],
     );
+  // Tokens that were added are looked for before anything is normalized, as transformers does.
+  const isLater = new Set(later.map((token) => token.id));
   const control = (id: number) => (kinds[id] === PieceKind.control ? id : undefined);
+  const surfaces = {
+    pieces,
+    kinds,
+    dropLeading: normalizer.removeExtraWhitespaces ? 'all' : normalizer.addDummyPrefix ? 'one' : 'none',
+    unknownSurface: trainer.unknownSurface,
+    dropsByte: false,
+  } as const;
 
   return pieceTokenizer(
     {
       pieces,
-      kinds,
       idOf,
-      rawMarkers: markerSplitter(ofKind(PieceKind.control)),
-      markers: markerSplitter(ofKind(PieceKind.userDefined)),
+      isControl: (id) => kinds[id] === PieceKind.control,
+      rawMarkers: markerSplitter(markersWhere((kind, id) => kind === PieceKind.control || isLater.has(id))),
+      markers: markerSplitter(markersWhere((kind, id) => kind === PieceKind.userDefined && !isLater.has(id))),
+      spaceBefore: !normalizer.addDummyPrefix ? 'none' : settings.legacy === false ? 'first' : 'each',
       normalize: normalization(normalizer),
-      encode: pieceEncoder(model, ids, { unknownId, byteIds }),
-      dropLeading: normalizer.removeExtraWhitespaces ? 'all' : normalizer.addDummyPrefix ? 'one' : 'none',
-      unknownSurface: trainer.unknownSurface,
+      encode: pieceEncoder({ pieces, kinds, scores: model.scores }, ids, { unknownId, byteIds }),
+      decoder: (options) => new PieceDecoder(surfaces, options),
       bosId: control(trainer.bosId),
       eosId: control(trainer.eosId),
       padId: control(trainer.padId),
@@ -89,12 +117,12 @@ export function tokenizerOfModel(
   );
 }
 
-function normalization(rules: SentencePieceModel['normalizer']): (text: string, first: boolean) => string {
+function normalization(rules: SentencePieceModel['normalizer']): (text: string, spaced: boolean) => string {
   const space = rules.escapeWhitespaces ? SPACE : ' ';
-  return (text, first) => {
+  return (text, spaced) => {
     let normal = text;
     if (rules.removeExtraWhitespaces) normal = normal.replace(/ +/g, ' ').replace(/^ /, '');
-    if (rules.addDummyPrefix && first && normal !== '') normal = ` ${normal}`;
+    if (spaced && normal !== '') normal = ` ${normal}`;
     normal = normal.replaceAll(' ', space);
     return rules.removeExtraWhitespaces ? withoutTrailing(normal, space) : normal;
   };
@@ -108,7 +136,7 @@ function withoutTrailing(text: string, space: string): string {
 
 /** Encodes text without markers: characters, merged by score; what the vocabulary lacks as bytes or as unknown. */
 function pieceEncoder(
-  model: SentencePieceModel,
+  model: Pick<SentencePieceModel, 'pieces' | 'kinds' | 'scores'>,
   ids: ReadonlyMap<string, number>,
   { unknownId, byteIds }: { unknownId: number; byteIds: readonly number[] | undefined },
 ): (text: string) => number[] {

@@ -24,12 +24,22 @@ export interface EncodeOptions {
    * False reads them as ordinary text, for prompts from strangers; runs of spaces and line ends stay pieces.
    */
   readonly markers?: boolean;
+  /**
+   * The text goes on from other text, so no space is put before it where the tokenizer puts one before every text (Llama 2, Mistral).
+   * Default false. It says nothing about BOS.
+   */
+  readonly continues?: boolean;
 }
 
 /** How ids become text. */
 export interface DecodeOptions {
   /** Leave control tokens out of the text. Default true. */
   readonly skipSpecial?: boolean;
+  /**
+   * Ids that came before. Their own text is not given, but what follows goes on from it: a space at its beginning stays, and a character
+   * that they began is completed.
+   */
+  readonly after?: Iterable<TokenId>;
 }
 
 /** Turns ids into text one by one; what it returns, joined, is what `decode` gives for the same ids. */
@@ -67,4 +77,11 @@ export interface TokenizerSettings {
   /** Ids that end a text, beside the tokenizer's own. */
   readonly eosIds?: readonly number[];
   readonly padId?: number;
+  /**
+   * What `tokenizer_config.json` calls `legacy`: whether a `tokenizer.model` that puts a space before every text does so after each
+   * control token too (transformers, LlamaTokenizer). Default true, as Llama 2 and Mistral 7B were trained: turn by turn.
+   */
+  readonly legacy?: boolean;
+  /** Tokens that were added to the vocabulary later, as `tokenizer_config.json` lists them: `{id: {content, special, …}}`. */
+  readonly addedTokens?: unknown;
 }

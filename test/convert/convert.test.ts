@@ -206,6 +206,7 @@ describe('the report', () => {
       source_bytes: 2 * 115_272,
       weight_bytes: 4 * 115_272,
       state_bytes_per_sequence: 6 * 4 * 4 * 40 + 2 * 2 * 4 * 16 * 8,
+      state_bytes_per_token: 0,
       tokenizer: [],
       notes: [],
     });

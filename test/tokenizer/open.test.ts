@@ -6,12 +6,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { InputError } from '../../src/errors.js';
+import { chatStopIds } from '../../src/tokenizer/chat-template.js';
 import { findTokenizer, tokenizerAt } from '../../src/tokenizer/find.js';
 import { openTokenizer, openTokenizerFiles } from '../../src/tokenizer/open.js';
 import { FACTBOOK, FIXTURES } from './recorded.js';
 
 const modelFile = path.join(FACTBOOK, 'tokenizer.model');
 const jsonFile = path.join(FIXTURES, 'tokenizer/factbook-tokenizer.json');
+const mistralFile = path.join(FIXTURES, 'tokenizer/mistral.model');
 const byteLevelFile = path.join(FIXTURES, 'tokenizer/bytelevel.json');
 
 let root: string;
@@ -51,7 +53,46 @@ test('tokenizer.json is taken where tokenizer.model lacks tokens that were added
   await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
   await put('tokenizer_config.json', { added_tokens_decoder: { 2: { content: '<bos>' } } });
   assert.equal((await openTokenizer(folder))?.vocabSize, 2048);
-  await put('tokenizer_config.json', { added_tokens_decoder: { 2048: { content: '<|im_start|>' } } });
+  await put('tokenizer_config.json', { added_tokens_decoder: { 500: { content: '<|im_start|>' } } });
+  const tokenizer = await openTokenizer(folder);
+  assert.deepEqual([tokenizer?.vocabSize, tokenizer?.idOf('<|im_start|>')], [501, 500]);
+});
+
+test('tokenizer.json is taken where tokenizer.model puts a space before texts', async () => {
+  await cp(mistralFile, path.join(folder, 'tokenizer.model'));
+  assert.equal((await openTokenizer(folder))?.vocabSize, 640);
+  await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
+  assert.equal((await openTokenizer(folder))?.vocabSize, 500);
+});
+
+test('tokens that were added later are those of tokenizer.model too, where there is no other file', async () => {
+  await cp(mistralFile, path.join(folder, 'tokenizer.model'));
+  const added = {
+    1: { content: '<s>', special: true },
+    9: { content: '<|user|>', special: true },
+    641: { content: 'two words', special: false },
+  };
+  await put('tokenizer_config.json', { added_tokens_decoder: added });
+  const tokenizer = await openTokenizer(folder);
+  assert.equal(tokenizer?.vocabSize, 642);
+  const pieces = (special: boolean) =>
+    tokenizer!.encode('a<|user|>two words', { bos: false, special }).map((id) => tokenizer!.piece(id));
+  assert.deepEqual(pieces(true), ['▁a', '<|user|>', 'two words']);
+  assert.ok(pieces(false).length > 5 && pieces(false).at(-1) === 'two words');
+  assert.equal(tokenizer?.decode(tokenizer.encode('a<|user|>two words', { special: true })), 'atwo words');
+  await put('tokenizer_config.json', { added_tokens_decoder: { 640: { content: '<m>', lstrip: true } } });
+  await assert.rejects(
+    openTokenizer(folder),
+    /tokenizer\.model goes with the added token "<m>", whose "lstrip"/,
+  );
+  await put('tokenizer_config.json', { added_tokens_decoder: { x: { content: '<m>' } } });
+  await assert.rejects(openTokenizer(folder), /tokenizer_config\.json: added_tokens_decoder\["x"\]/);
+});
+
+test('Meta’s tokenizer.model of Llama 3 is refused by name, and tokenizer.json taken where it is there', async () => {
+  await writeFile(path.join(folder, 'tokenizer.model'), 'IQ== 0\nIg== 1\nIw== 2\n');
+  await assert.rejects(openTokenizer(folder), /tokenizer\.model is a list of ranks for tiktoken/);
+  await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
   assert.equal((await openTokenizer(folder))?.vocabSize, 500);
 });
 
@@ -81,6 +122,29 @@ test('byte-level files take their special tokens from the files beside them', as
   await put('config.json', { eos_token_id: 0, bos_token_id: 0, pad_token_id: null });
   const tokenizer = await openTokenizer(folder);
   assert.deepEqual([tokenizer?.bosId, tokenizer?.eosIds, tokenizer?.padId], [0, [0], undefined]);
+});
+
+test('special tokens are named by special_tokens_map.json where tokenizer_config.json does not', async () => {
+  await cp(byteLevelFile, path.join(folder, 'tokenizer.json'));
+  await put('special_tokens_map.json', { bos_token: '<|im_end|>', eos_token: { content: '<|im_end|>' } });
+  const fromMap = await openTokenizer(folder);
+  assert.deepEqual([fromMap?.bosId, fromMap?.eosIds], [1, [1]]);
+  await put('tokenizer_config.json', { bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' });
+  const fromConfig = await openTokenizer(folder);
+  assert.deepEqual([fromConfig?.bosId, fromConfig?.eosIds], [0, [0]]);
+});
+
+test('Llama 3’s list of ends is known, and the end of a turn in a chat', async () => {
+  await cp(path.join(FIXTURES, 'tokenizer/llama3.json'), path.join(folder, 'tokenizer.json'));
+  await put('tokenizer_config.json', { bos_token: '<|begin_of_text|>', eos_token: '<|end_of_text|>' });
+  const tokenizer = (await openTokenizer(folder))!;
+  const [end, message, turn] = ['<|end_of_text|>', '<|eom_id|>', '<|eot_id|>'].map((piece) =>
+    tokenizer.idOf(piece),
+  );
+  assert.deepEqual(tokenizer.eosIds, [end]);
+  assert.deepEqual(chatStopIds(tokenizer), [end, turn, message]);
+  await put('generation_config.json', { eos_token_id: [end, turn] });
+  assert.deepEqual((await openTokenizer(folder))?.eosIds, [end, turn]);
 });
 
 test('damaged files beside it are named', async () => {
