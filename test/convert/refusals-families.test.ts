@@ -187,7 +187,7 @@ describe('config.json', () => {
       error.message,
       /^The checkpoint does not say its model_type, num_attention_heads, .*, tie_word_embeddings\.$/,
     );
-    assert.match(error.hint!, /^Put its config\.json beside it, /);
+    assert.match(error.hint!, /in the config\.json beside it\. Name a published model with --preset /);
   });
 
   it('is not missed by a Mamba, whose shapes say it all', async () => {

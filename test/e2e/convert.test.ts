@@ -110,6 +110,7 @@ describe('recgemma convert', { skip: NOT_BUILT, concurrency: 2 }, () => {
       source_bytes: 461_088,
       weight_bytes: 461_088,
       state_bytes_per_sequence: 5888,
+      state_bytes_per_token: 0,
       tokenizer: [],
       notes: [],
       written: false,
