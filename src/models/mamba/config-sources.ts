@@ -98,7 +98,7 @@ function rank(read: FieldReader, field: string): number | undefined {
 export function inferredSource(tensors: ReadonlyMap<string, LazyTensor>): MambaSource {
   const shape = (name: string) => tensors.get(`blocks.0.mixer.${name}`)?.shape;
   const [vocabSize, hiddenSize] = tensors.get('embedder.input_embedding')?.shape ?? [];
-  const [intermediateSize, stateSize] = shape('A_log') ?? [];
+  const [stateSize, intermediateSize] = shape('A_log') ?? [];
   const layers = [...tensors.keys()].flatMap((name) => Number(/^blocks\.(\d{1,4})\./.exec(name)?.[1] ?? -1));
   const count = 1 + Math.max(-1, ...layers);
   return {

@@ -90,8 +90,8 @@ export function mambaState(config: MambaConfig): StateTensor[] {
       ...stateNames(layer, 'ssm_state'),
       kind: 'carried',
       dtype: 'float32',
-      shape: [channels, stateSize],
-      axes: ['channels', 'state'],
+      shape: [stateSize, channels],
+      axes: ['state', 'channels'],
     },
     convState(layer, { width: channels, taps: convKernel }, 'channels'),
   ]).flat();

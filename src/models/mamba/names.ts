@@ -36,7 +36,7 @@ function renaming(embedding: string): Renaming {
       { path: 'mixer.conv_1d.b', from: ['mixer.conv1d.bias'], transform: 'same' },
       ...denseRules('mixer.x_proj', 'mixer.x_proj', { bias: false }),
       ...denseRules('mixer.dt_proj', 'mixer.dt_proj'),
-      { path: 'mixer.A_log', from: ['mixer.A_log'], transform: 'same' },
+      { path: 'mixer.A_log', from: ['mixer.A_log'], transform: 'transpose' },
       { path: 'mixer.D', from: ['mixer.D'], transform: 'same' },
       ...denseRules('mixer.out_proj', 'mixer.out_proj', { bias: false }),
     ],

@@ -227,7 +227,7 @@ describe('what is settled', () => {
     const { layerNormEpsilon: _, ...told } = TINY;
     const named = shapeTensors({
       'embedder.input_embedding': [512, 24],
-      'blocks.0.mixer.A_log': [48, 6],
+      'blocks.0.mixer.A_log': [6, 48],
       'blocks.0.mixer.conv_1d.w': [4, 48],
       'blocks.0.mixer.dt_proj.kernel': [5, 48],
       'blocks.3.pre_norm.scale': [24],
