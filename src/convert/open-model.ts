@@ -81,6 +81,7 @@ async function openStored(path: string, options: ModelOptions): Promise<OpenedMo
   try {
     const { family, layout } = recognise(checkpoint, options.from);
     const { preset, attentionWindow } = options;
+    requirePresetOf(family, preset, path);
     const modelConfig = options.modelConfig
       ? await readJsonFile(options.modelConfig)
       : checkpoint.config && { path: checkpoint.path, json: checkpoint.config };
@@ -91,6 +92,19 @@ async function openStored(path: string, options: ModelOptions): Promise<OpenedMo
     await checkpoint.close();
     throw error;
   }
+}
+
+/** @throws UsageError for a preset that another family has; one that none has is the family's to refuse. */
+function requirePresetOf(family: ModelFamily, preset: string | undefined, path: string): void {
+  if (preset === undefined || family.presets.includes(preset)) return;
+  const owner = MODEL_FAMILIES.find((each) => each.presets.includes(preset));
+  if (!owner) return;
+  throw new UsageError(
+    `"${preset}" is a preset of the family ${owner.name}, and ${path} is of the family ${family.name}.`,
+    {
+      hint: `Presets of ${family.name}: ${family.presets.join(', ')}.`,
+    },
+  );
 }
 
 function recognise(

@@ -1,6 +1,6 @@
 /** What every family's configuration is put together with: typed fields of JSON files, sources that must agree, and field names. */
 
-import { InputError } from '../errors.js';
+import { InputError, UsageError } from '../errors.js';
 
 /** A parsed JSON object, nothing yet known of its values. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -89,6 +89,15 @@ export function withPreset<C extends { readonly vocabSize: number }>(
   const isSaid = sources.some(({ values }) => values.vocabSize !== undefined);
   const values = isSaid ? { ...preset.values, vocabSize: undefined } : preset.values;
   return [...sources, { label: preset.label, values: definedOnly<C>(values) }];
+}
+
+/** The preset so named as a source. @throws UsageError with the names that there are. */
+export function presetOf<C>(presets: Readonly<Record<string, Partial<C>>>, name: string): ConfigSource<C> {
+  const values = Object.hasOwn(presets, name) ? presets[name] : undefined;
+  if (values) return { label: `preset ${name}`, values };
+  throw new UsageError(`There is no preset "${name}".`, {
+    hint: `Presets: ${Object.keys(presets).join(', ')}.`,
+  });
 }
 
 /** Takes typed values out of a JSON object; null counts as absent. Each method throws an InputError for a value of another type. */

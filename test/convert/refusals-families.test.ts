@@ -263,4 +263,14 @@ describe('a checkpoint', () => {
     const { message } = await refused({ checkpoint, from: 'hf' }, InputError);
     assert.equal(message, `${checkpoint} has the tensor names of layout flax, not hf.`);
   });
+
+  it('cannot be that of another family', async () => {
+    const checkpoint = goldenPath('checkpoints/gemma-mqa-tiny/hf-bf16')!;
+    const error = await refused({ checkpoint, preset: 'mamba-130m' }, UsageError);
+    assert.equal(
+      error.message,
+      `"mamba-130m" is a preset of the family mamba, and ${checkpoint} is of the family transformer.`,
+    );
+    assert.match(error.hint!, /^Presets of transformer: gemma-2b, /);
+  });
 });

@@ -1,7 +1,7 @@
 /** Puts a Griffin's configuration together from all its sources; where two contradict each other, both are named. */
 
 import { UsageError } from '../../errors.js';
-import { fieldName, mergeSources, publishedConfig } from '../config.js';
+import { fieldName, mergeSources, presetOf, publishedConfig } from '../config.js';
 import { type GriffinConfig, validateGriffinConfig } from './config.js';
 import type { GriffinSource } from './config-sources.js';
 import { GRIFFIN_PRESETS } from './presets.js';
@@ -54,11 +54,7 @@ export function resolveGriffinConfig(sources: readonly GriffinSource[], window?:
 
 /** A preset as a source. @throws UsageError for a name that is not one. */
 export function presetSource(name: string): GriffinSource {
-  const preset = Object.hasOwn(GRIFFIN_PRESETS, name) ? GRIFFIN_PRESETS[name] : undefined;
-  if (preset) return { label: `preset ${name}`, values: preset };
-  throw new UsageError(`There is no preset "${name}".`, {
-    hint: `Presets: ${Object.keys(GRIFFIN_PRESETS).join(', ')}.`,
-  });
+  return presetOf<GriffinConfig>(GRIFFIN_PRESETS, name);
 }
 
 /** A Hawk has no attention and so no window, an all-attention model no RG-LRU; nothing looks at these values. */

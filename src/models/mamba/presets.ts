@@ -1,6 +1,6 @@
 /** The published Mambas (state-spaces/mamba-*; Mamba paper, section 4.2, table 3). */
 
-import { UsageError } from '../../errors.js';
+import { presetOf } from '../config.js';
 import type { MambaConfig } from './config.js';
 import { DEFAULT_EPSILON, type MambaSource } from './config-sources.js';
 
@@ -34,9 +34,5 @@ export const MAMBA_PRESETS: Readonly<Record<string, MambaConfig>> = {
 
 /** A preset as a source. @throws UsageError for a name that is not one. */
 export function presetSource(name: string): MambaSource {
-  const values = Object.hasOwn(MAMBA_PRESETS, name) ? MAMBA_PRESETS[name] : undefined;
-  if (values) return { label: `preset ${name}`, values };
-  throw new UsageError(`There is no preset "${name}".`, {
-    hint: `Presets: ${Object.keys(MAMBA_PRESETS).join(', ')}.`,
-  });
+  return presetOf(MAMBA_PRESETS, name);
 }

@@ -1,6 +1,6 @@
 /** The published transformers that Griffins are compared with. */
 
-import { UsageError } from '../../errors.js';
+import { presetOf } from '../config.js';
 import type { TransformerConfig } from './config.js';
 import { defaultSource, type TransformerSource } from './config-sources.js';
 
@@ -60,10 +60,5 @@ export const TRANSFORMER_PRESETS = {
 
 /** A preset as a source. @throws UsageError for a name that is not one. */
 export function presetSource(name: string): TransformerSource {
-  const presets: Readonly<Record<string, Partial<TransformerConfig>>> = TRANSFORMER_PRESETS;
-  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
-  if (preset) return { label: `preset ${name}`, values: preset };
-  throw new UsageError(`There is no preset "${name}".`, {
-    hint: `Presets: ${Object.keys(TRANSFORMER_PRESETS).join(', ')}.`,
-  });
+  return presetOf<TransformerConfig>(TRANSFORMER_PRESETS, name);
 }
