@@ -264,7 +264,7 @@ describe('a checkpoint', () => {
     assert.equal(message, `${checkpoint} has the tensor names of layout flax, not hf.`);
   });
 
-  it('cannot be that of another family', async () => {
+  it('does not take the preset of another family', async () => {
     const checkpoint = goldenPath('checkpoints/gemma-mqa-tiny/hf-bf16')!;
     const error = await refused({ checkpoint, preset: 'mamba-130m' }, UsageError);
     assert.equal(

@@ -124,7 +124,7 @@ describe("Python's onnx", { skip }, () => {
               ['recurrent_state', ['batch', 40], ['batch', 40]],
               ['conv_state', ['batch', 3, 40], ['batch', 3, 40]],
             ]
-          : ['key', 'value'].map((what) => [what, ['batch', 'cached', 1, 8], ['batch', 'time', 1, 8]]);
+          : ['key', 'value'].map((what) => [what, ['batch', 1, 'cached', 8], ['batch', 1, 'time', 8]]);
       for (const [what, before, after] of tensors) {
         state.push([`past_key_values.${layer}.${what}`, before]);
         newState.push([`present.${layer}.${what}`, after]);
