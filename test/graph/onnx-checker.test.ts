@@ -41,6 +41,9 @@ const MODELS = [
   'griffin-tiny/dmtorch-f32.pt',
   'hawk-tiny/dmtorch-f32.pt',
   'mqa-tiny/dmtorch-f32.pt',
+  'gemma-mha-tiny/hf-f32',
+  'mistral-tiny/hf-sharded-f32',
+  'mamba-tiny/hf-f32',
 ];
 /** Every model in both forms, and one in every precision. */
 const FORMS = [
