@@ -53,7 +53,7 @@ export { readPrompts, readScoreRequests, resultLine, scoreLine } from './runtime
 export { requireDevice } from './runtime/require-device.js';
 export { type CallFacts, RunStats } from './runtime/run-stats.js';
 export type { SamplingOptions } from './runtime/sampler.js';
-export { loadState, type SavedState, saveState } from './runtime/saved-state.js';
+export { loadState, type SavedState, savedTokens, saveState } from './runtime/saved-state.js';
 export { type ScoreOptions, type ScoreRequest, type ScoreResult, score } from './runtime/score.js';
 export { type Prompt, parseIds, TextModel } from './runtime/text-model.js';
 export { type TextPerplexity, textPerplexity } from './runtime/text-perplexity.js';

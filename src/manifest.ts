@@ -68,6 +68,8 @@ export interface Manifest {
   readonly logits: LogitsForm;
   readonly parameters: number;
   readonly vocab_size: number;
+  /** Heads of queries in an attention layer; 0 where there is none. */
+  readonly query_heads?: number;
   readonly state: readonly (StateTensor & { readonly bytes_per_sequence: number })[];
   readonly files: Readonly<Record<string, FileRecord>>;
 }

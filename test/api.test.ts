@@ -47,6 +47,7 @@ const VALUES = [
   'resolveCheckpoint',
   'resultLine',
   'saveState',
+  'savedTokens',
   'score',
   'scoreLine',
   'textPerplexity',

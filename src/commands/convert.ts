@@ -57,7 +57,8 @@ export default class Convert extends BaseCommand<typeof Convert> {
       helpValue: '<seed>',
     }),
     'model-config': existingPathFlag({
-      summary: "JSON with what the checkpoint does not hold, in GriffinConfig's field names.",
+      summary:
+        'JSON with what the checkpoint does not hold, in the field names of GriffinConfig or, for other families, of Hugging Face.',
       helpValue: '<file>',
     }),
     'attention-window': integerFlag({ min: 1, summary: 'Keys that a query sees before itself.' }),

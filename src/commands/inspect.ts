@@ -5,6 +5,7 @@ import { BaseCommand } from '../cli/base-command.js';
 import { batchFlag, integerFlag } from '../cli/flags.js';
 import { compareReports, describeReport } from '../cli/inspect-text.js';
 import type { Cell } from '../cli/table.js';
+import { UsageError } from '../errors.js';
 import type { InspectReport } from '../index.js';
 import Convert from './convert.js';
 
@@ -44,6 +45,9 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
   };
 
   async run(): Promise<void> {
+    if (this.args.path.length > 1 && this.flags.tensors && !this.flags.json) {
+      throw new UsageError('--tensors lists those of one path; with --json, of several.');
+    }
     const reports: InspectReport[] = [];
     for (const path of this.args.path) reports.push(await this.#inspect(path));
     const [only] = reports;

@@ -83,16 +83,19 @@ export default class Sample extends BaseCommand<typeof Sample> {
   };
 
   async run(): Promise<void> {
-    const { generate, requireDevice, resultLine, RunStats, saveState } = await import('../index.js');
+    const { generate, requireDevice, resultLine, RunStats, savedTokens, saveState } = await import(
+      '../index.js'
+    );
     const { flags } = this;
     requireDevice(flags.device);
     const text = await this.#promptText();
     const lines =
       flags.prompts === undefined ? undefined : await linesAhead(flags.prompts, flags, this.signal);
+    const seen = flags['load-state'] === undefined ? 0 : await savedTokens(flags['load-state']);
     const { model, batch } = await loadForBatch(
       this.console,
       flags,
-      this.#work(text, lines?.first),
+      this.#work(text, lines?.first, seen),
       this.signal,
     );
     const stats = new RunStats(batch);
@@ -132,7 +135,7 @@ export default class Sample extends BaseCommand<typeof Sample> {
         totals.add(event);
         state = event.state;
       }
-      warnOfLength(this.console, model, totals.longest);
+      warnOfLength(this.console, model, seen + totals.longest);
       if (flags['save-state'] && state) await saveState(flags['save-state'], model.engine.folder, state);
       if (flags.stats) {
         const stateBytes = await model.engine.stateBytes();
@@ -148,13 +151,16 @@ export default class Sample extends BaseCommand<typeof Sample> {
     }
   }
 
-  /** What there is to do, as far as it can be told without a tokenizer. */
-  #work(text: string | undefined, lines: readonly JsonLine[] | undefined) {
+  /**
+   * What there is to do, as far as it can be told without a tokenizer.
+   * @param seen tokens of the state to go on from.
+   */
+  #work(text: string | undefined, lines: readonly JsonLine[] | undefined, seen: number) {
     const { samples, 'max-tokens': maxTokens, 'prompt-ids': ids } = this.flags;
     const prompts = lines
       ? lines.map(({ value }) => estimateTokens(value.prompt, value.prompt_ids))
       : [estimateTokens(text, ids?.split(','))];
-    return { sequences: prompts.length * samples, tokens: maxTokens + Math.max(0, ...prompts) };
+    return { sequences: prompts.length * samples, tokens: seen + maxTokens + Math.max(0, ...prompts) };
   }
 
   async #promptText(): Promise<string | undefined> {

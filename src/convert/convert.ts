@@ -4,7 +4,7 @@ import { requireRoom } from '../disk-room.js';
 import { totalBytes, totalElements } from '../graph/dtype.js';
 import { dataFileBytes } from '../graph/save.js';
 import type { HubReference } from '../hub/reference.js';
-import { growthPerToken, stateBytes } from '../models/state-tensor.js';
+import { growthPerToken, hasSlots, type StateTensor, stateBytes } from '../models/state-tensor.js';
 import { releasePool } from '../quantize/pool.js';
 import type { Precision } from '../quantize/precision.js';
 import { type BuiltGraph, buildGraph, planInt8 } from './build-graph.js';
@@ -87,7 +87,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       state_bytes_per_sequence: stateBytes(state),
       state_bytes_per_token: growthPerToken(state),
       tokenizer: companions.tokenizer,
-      notes: [...model.notes, ...companions.notes],
+      notes: [...model.notes, ...unusedChoices(options, state), ...companions.notes],
       warnings: companions.warnings,
     };
     const output = await OutputFolder.prepare(options.out, {
@@ -112,6 +112,12 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     await releasePool();
     await opened.checkpoint.close();
   }
+}
+
+/** What the user chose and this model has no use for. */
+function unusedChoices({ keyValues }: ConvertOptions, state: readonly StateTensor[]): string[] {
+  if (keyValues === undefined || state.some(hasSlots)) return [];
+  return ['This model keeps no keys and values: --kv-cache changes nothing.'];
 }
 
 /** The graph with every int8 matrix in the form that its weights need, which takes reading them all; the plain one in other precisions. */

@@ -16,7 +16,7 @@ export interface ModelOptions {
   /** Whose names the tensors have, where the user knows; otherwise it is told by the names. */
   readonly from?: SourceLayout | undefined;
   readonly preset?: string | undefined;
-  /** A JSON file with config fields in DeepMind's names. */
+  /** A JSON file with config fields: a Griffin's in DeepMind's names, the others' in Hugging Face's. */
   readonly modelConfig?: string | undefined;
   readonly attentionWindow?: number | undefined;
 }

@@ -11,7 +11,7 @@ export interface StorageOptions {
   readonly precision?: Precision | undefined;
   /** Weights that share a scale, in int4; default 128. */
   readonly blockSize?: number | undefined;
-  /** How rings of keys and values are stored; by default int8 beside int8 and int4 matrices, else float32. */
+  /** How keys and values are stored; by default int8 beside int8 and int4 matrices, else float32. */
   readonly keyValues?: KeyValuePrecision | undefined;
 }
 

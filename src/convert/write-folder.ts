@@ -93,6 +93,7 @@ function describe(
     logits,
     parameters: totalElements(model.tensors.values()),
     vocab_size: model.vocabSize,
+    query_heads: model.queryHeads,
     state: model.state(keyValues).map((tensor) => ({ ...tensor, bytes_per_sequence: stateBytes([tensor]) })),
     files,
   };

@@ -5,7 +5,7 @@ import { type StateTensor, stateBytes } from '../models/state-tensor.js';
 /** The state of one sequence, and what many take beside a transformer's cache. */
 export interface StateReport {
   readonly tensors: readonly (StateTensor & { readonly bytes_per_sequence: number })[];
-  /** When its rings are full: the most that one sequence ever takes. */
+  /** When its rings are full: the most that one sequence ever takes; of a cache, what it takes at the longest context that the model was made for. */
   readonly bytes_per_sequence: number;
   readonly compared_with: ComparedTransformer | null;
   readonly sizes: readonly StateSize[];

@@ -38,6 +38,8 @@ export interface PreparedModel {
   /** Hugging Face's `config.json`, so that other tools know the model. */
   readonly huggingFaceConfig: Readonly<Record<string, unknown>>;
   readonly vocabSize: number;
+  /** Heads of queries in an attention layer; 0 where there is none. */
+  readonly queryHeads: number;
   /** The state that one sequence carries. */
   state(keyValues: KeyValuePrecision): readonly StateTensor[];
   /** What the user should know of how the config came about. */

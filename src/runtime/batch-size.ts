@@ -57,12 +57,15 @@ export async function chooseBatch(
   const most = Math.max(1, Math.min(wanted ?? LARGEST_AUTO_BATCH, sequences));
   if (wanted === undefined) return sized(largest(most, free * STATE_SHARE));
   const fitting = largest(most, free);
-  if (fitting === most) return sized(most);
+  if (fitting === most && rowsFor(most) * rowBytes <= free) return sized(most);
   const needed = rowsFor(most) * rowBytes;
   throw new UnavailableError(
     `A batch of ${most} needs ${formatBytes(needed)}: ${rowsFor(most)} states of ${formatBytes(rowBytes)}. Beside the weights, ${formatBytes(free)} of memory are free.`,
     {
-      hint: `Try --batch ${fitting}, or leave --batch out.`,
+      hint:
+        rowsFor(fitting) * rowBytes > free
+          ? 'Shorter texts, or a model with --kv-cache int8, need less.'
+          : `Try --batch ${fitting}, or leave --batch out.`,
       details: { batch: most, needed, free },
     },
   );

@@ -2,6 +2,7 @@
 
 import { elementCount } from '../graph/dtype.js';
 import { hasSlots, type StateDType, type StateTensor, slotLimit, usedShape } from '../models/state-tensor.js';
+import { collectGarbage } from './garbage.js';
 import { STATE_ARRAYS, type StateArray } from './state-arrays.js';
 
 /** Slots that are allocated at first. */
@@ -12,6 +13,9 @@ const FIRST_SLOTS = 64;
  * long enough that copying the others when it is added is a hundredth of what reading them costs until the next.
  */
 const SLOT_BLOCK = 256;
+
+/** Bytes of arrays that were given up, from which on they are freed at once. */
+const GARBAGE = 2 ** 27;
 
 /** One row's state, on its own. */
 export interface RowState {
@@ -49,6 +53,7 @@ export class BatchState {
   #capacity = 0;
   #slots: number;
   #numTokens: number[] = [];
+  #garbage = 0;
 
   /** @param expectedRows room that is made at once when the first row is used. */
   constructor(tensors: readonly StateTensor[], expectedRows = 1) {
@@ -77,27 +82,34 @@ export class BatchState {
     return this.#numTokens[row] ?? 0;
   }
 
+  /** Rows that there will be once so many are wanted. */
+  capacityFor(rows: number): number {
+    if (rows <= this.#capacity) return this.#capacity;
+    return Math.max(rows, this.#capacity === 0 ? this.#expectedRows : 2 * this.#capacity);
+  }
+
   /**
-   * Bytes that are to be allocated, beyond those that are, before so many rows hold so many tokens: what they will take in the end, and the old copy of the tensor that is
-   * growing at the time.
+   * Bytes that are to be allocated, beyond those that are, before so many rows hold so many tokens: what they will take in the end, the old copy of the tensor that is
+   * growing at the time, and copies that are not freed yet.
    */
   growth(rows: number, numTokens: number): number {
-    const [capacity, slots] = [this.#capacityFor(rows), this.#slotsFor(numTokens)];
+    const [capacity, slots] = [this.capacityFor(rows), this.#slotsFor(numTokens)];
     if (capacity === this.#capacity && slots === this.#slots) return 0;
     const bytes = this.#tensors.map(
       (each) => capacity * this.#rowLength(each, slots) * each.data.BYTES_PER_ELEMENT,
     );
-    return bytes.reduce((sum, each) => sum + each, 0) - this.bytes + this.#largestBytes();
+    const copies = Math.min(this.bytes, GARBAGE + this.#largestBytes());
+    return bytes.reduce((sum, each) => sum + each, 0) - this.bytes + copies;
   }
 
   /** Makes room for at least this many rows; the new ones are empty. Room doubles, so that rows may come one by one. */
   reserve(wanted: number): void {
-    const rows = this.#capacityFor(wanted);
+    const rows = this.capacityFor(wanted);
     if (rows === this.#capacity) return;
     for (const each of this.#tensors) {
       const grown = zeros(each.tensor, rows * this.#rowLength(each));
       grown.set(each.data);
-      each.data = grown;
+      this.#replace(each, grown);
     }
     while (this.#numTokens.length < rows) this.#numTokens.push(0);
     this.#capacity = rows;
@@ -220,14 +232,17 @@ export class BatchState {
         const [from, length] = [i * this.#slots * each.unit, this.#slots * each.unit];
         grown.set(each.data.subarray(from, from + length), i * slots * each.unit);
       }
-      each.data = grown;
+      this.#replace(each, grown);
     }
     this.#slots = slots;
   }
 
-  #capacityFor(rows: number): number {
-    if (rows <= this.#capacity) return this.#capacity;
-    return Math.max(rows, this.#capacity === 0 ? this.#expectedRows : 2 * this.#capacity);
+  #replace(each: Rows, data: StateArray): void {
+    this.#garbage += each.data.byteLength;
+    each.data = data;
+    if (this.#garbage < GARBAGE) return;
+    collectGarbage();
+    this.#garbage = 0;
   }
 
   #slotsFor(numTokens: number): number {

@@ -11,6 +11,8 @@ export const CLOSE = 'close';
 /** What the thread is started with. */
 export interface EngineSetup extends LoadedModel {
   readonly state: readonly StateTensor[];
+  /** Heads of queries in an attention layer; 0 where there is none. */
+  readonly queryHeads: number;
 }
 
 /** What can be asked of the thread; each name is a method of {@link Engine}. */

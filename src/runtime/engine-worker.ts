@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { UnavailableError } from '../errors.js';
+import { hasSlots, slotLimit } from '../models/state-tensor.js';
 import { BatchState } from './batch-state.js';
 import {
   CLOSE,
@@ -13,7 +14,7 @@ import {
 } from './engine-calls.js';
 import { forward } from './forward.js';
 import { loadSession } from './load-session.js';
-import { requireStateRoom } from './state-room.js';
+import { requireStateRoom, scoreBytes } from './state-room.js';
 
 const port = parentPort!;
 const setup = workerData as EngineSetup;
@@ -25,15 +26,21 @@ async function main(): Promise<void> {
   const calls: { [C in keyof EngineCalls]: (...args: Parameters<EngineCalls[C]>) => unknown } = {
     forward: async (request) => {
       const { firstRow, tokens } = request;
-      const lengths = tokens.map((row, i) => state.numTokens(firstRow + i) + row.length);
-      await requireStateRoom(state, firstRow + tokens.length, Math.max(...lengths));
+      const numTokens = Math.max(...tokens.map((row, i) => state.numTokens(firstRow + i) + row.length));
+      const time = Math.max(...tokens.map((row) => row.length));
+      // A ring's slots have an end, and a call never has scores of more.
+      const slots = Math.min(numTokens, Math.max(0, ...setup.state.filter(hasSlots).map(slotLimit)));
+      const callBytes = scoreBytes(tokens.length, time, setup.queryHeads, slots);
+      await requireStateRoom(state, { rows: firstRow + tokens.length, numTokens, callBytes });
       return forward(session, onnxruntime.Tensor, state, request);
     },
-    clear: (row) => {
+    clear: async (row) => {
+      await requireStateRoom(state, { rows: row + 1, numTokens: 0 });
       state.reserve(row + 1);
       state.clear(row);
     },
-    copy: (from, to) => {
+    copy: async (from, to) => {
+      await requireStateRoom(state, { rows: Math.max(from, to) + 1, numTokens: 0 });
       state.reserve(Math.max(from, to) + 1);
       state.copy(from, to);
     },
@@ -42,7 +49,7 @@ async function main(): Promise<void> {
       return state.export(row);
     },
     import: async (row, imported) => {
-      await requireStateRoom(state, row + 1, imported.numTokens);
+      await requireStateRoom(state, { rows: row + 1, numTokens: imported.numTokens });
       state.reserve(row + 1);
       state.import(row, imported);
     },

@@ -76,6 +76,7 @@ export class Engine {
     const setup: EngineSetup = {
       modelFile: join(path, MODEL_FILE),
       state: manifest.state,
+      queryHeads: manifest.query_heads ?? 0,
       threads: options.threads ?? availableParallelism(),
       batch: options.batch ?? 1,
       precision: manifest.precision,

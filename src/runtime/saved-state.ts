@@ -43,6 +43,16 @@ export async function saveState(
   await writeSafetensors(path, tensors, metadata);
 }
 
+/** Tokens that a saved state has seen, from its header alone. @throws InputError where the file is no state. */
+export async function savedTokens(path: string): Promise<number> {
+  const file = await openSafetensors(path);
+  try {
+    return readCount(path, file.metadata.get(METADATA.tokens));
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Reads a state back.
  * @throws InputError where the file is no state, is corrupt, or belongs to another model.

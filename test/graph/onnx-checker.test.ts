@@ -82,7 +82,7 @@ describe("Python's onnx", { skip }, () => {
       assert.deepEqual(model.opsets, { '': manifest.opset, ...(isQuantized && { 'com.microsoft': 1 }) });
       assert.equal(model.ir_version, 10);
       assert.equal(model.producer, `recgemma ${manifest.tool.version}`);
-      assert.equal(model.metadata['recgemma.family'], 'griffin');
+      assert.equal(model.metadata['recgemma.family'], manifest.family);
       assert.deepEqual(JSON.parse(model.metadata['recgemma.config']!), manifest.config);
     });
 

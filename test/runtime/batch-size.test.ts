@@ -10,7 +10,7 @@ import type { StateTensor } from '../../src/models/state-tensor.js';
 import { chooseBatch } from '../../src/runtime/batch-size.js';
 import { BatchState } from '../../src/runtime/batch-state.js';
 import { fileCache, freeMemory } from '../../src/runtime/free-memory.js';
-import { requireStateRoom } from '../../src/runtime/state-room.js';
+import { requireStateRoom, scoreBytes } from '../../src/runtime/state-room.js';
 import { convertGolden, temporaryFolder } from '../support/goldens.js';
 
 const MiB = 2 ** 20;
@@ -79,15 +79,16 @@ describe('room for the state', () => {
   it('is asked for before it is taken, and its lack told with figures', async () => {
     const state = new BatchState([cache], 4);
     // 4 rows of 262,144 tokens are 1 GiB, and there is a spare part of 256 MiB.
-    await requireStateRoom(state, 4, 262_144, async () => 1.25 * GiB);
+    const room = { rows: 3, numTokens: 262_144 };
+    await requireStateRoom(state, room, async () => 1.25 * GiB);
     await assert.rejects(
-      requireStateRoom(state, 4, 262_144, async () => 1.25 * GiB - 1),
+      requireStateRoom(state, room, async () => 1.25 * GiB - 1),
       (error) => {
         assert.ok(error instanceof UnavailableError);
         assert.equal(error.exitCode, 5);
         assert.equal(
           error.message,
-          'There is not enough memory for the state of 4 sequences, the longest of 262144 tokens: it takes 0 B and needs 1.0 GiB more to grow. 1.2 GiB are free, of which 256.0 MiB are kept for the calls themselves.',
+          'There is not enough memory for 4 sequences of up to 262144 tokens: the state takes 0 B and needs 1.0 GiB more to grow, the call 0 B. 1.2 GiB are free, of which 256.0 MiB are kept.',
         );
         return true;
       },
@@ -96,7 +97,15 @@ describe('room for the state', () => {
 
   it('is taken without asking where it is little', async () => {
     const state = new BatchState([cache], 4);
-    await requireStateRoom(state, 4, 1024, async () => assert.fail('asked'));
+    await requireStateRoom(state, { rows: 4, numTokens: 1024 }, async () => assert.fail('asked'));
+  });
+});
+
+describe('the scores of a call', () => {
+  it('are as many as queries by keys, some times over', () => {
+    // Gemma-7B at 32k: 16 heads of 256 queries by 33,024 keys are half a gigabyte, seven times.
+    assert.equal(scoreBytes(1, 256, 16, 32_768), 7 * 4 * 16 * 256 * (32_768 + 256));
+    assert.equal(scoreBytes(3, 1, 0, 1000), 0);
   });
 });
 

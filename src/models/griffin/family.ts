@@ -48,6 +48,7 @@ function griffinModel(config: GriffinConfig, notes: readonly string[], named: Na
     config: publishedConfig(config),
     huggingFaceConfig: huggingFaceConfig(config),
     vocabSize: config.vocabSize,
+    queryHeads: config.blockTypes.includes('attention') ? config.numHeads : 0,
     state: (keyValues) => griffinState(config, keyValues),
     notes,
     ...named,

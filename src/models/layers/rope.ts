@@ -28,6 +28,9 @@ export interface RopeScaling {
   readonly originalPositions: number;
 }
 
+/** As many floats as the widest registers hold. */
+const GROUP = 16;
+
 /**
  * The angles `position / base^(2 i / rotated)` for i below `rotated / 2`, rounded to float32 at each step as the references do
  * (recurrentgemma/jax/modules.py, `_apply_rope`; transformers/modeling_rope_utils.py).
@@ -39,9 +42,14 @@ export function ropeTable(m: Scope, positions: Value, { rotated, base, scaling }
     const frequency = Math.fround(1 / Math.fround(base ** exponent));
     return scaling ? scaleFrequency(frequency, scaling) : frequency;
   });
+  // onnxruntime works on several angles at once, and takes what is left over another way, which may differ in the last bit: with whole groups a token's angles do not
+  // depend on how many others are beside it.
+  const padded = [...frequencies, ...new Array<number>(-frequencies.length & (GROUP - 1)).fill(0)];
   const position = m.unsqueeze(m.unsqueeze(m.cast(positions, 'float32'), 2), 3);
-  const angles = m.mul(position, m.constant(frequencies, [1, 1, 1, frequencies.length]));
-  return { cos: m.cos(angles), sin: m.sin(angles) };
+  const angles = m.mul(position, m.constant(padded, [1, 1, 1, padded.length]));
+  const kept = (x: Value) =>
+    padded.length === frequencies.length ? x : m.slice(x, 3, 0, frequencies.length);
+  return { cos: kept(m.cos(angles)), sin: kept(m.sin(angles)) };
 }
 
 function scaleFrequency(frequency: number, scaling: RopeScaling): number {

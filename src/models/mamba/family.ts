@@ -54,6 +54,7 @@ function mambaModel(config: MambaConfig, named: NamedTensors): PreparedModel {
     config: publishedConfig(config),
     huggingFaceConfig: huggingFaceConfig(config),
     vocabSize: config.vocabSize,
+    queryHeads: 0,
     state: () => mambaState(config),
     notes: [],
     ...named,

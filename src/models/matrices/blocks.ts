@@ -38,13 +38,18 @@ export function blockMatrices(form: BlockForm, onMatrix: OnMatrix): MatrixForm {
       onMatrix({ path: m.at(name).path, form: { kind: 'blocks', ...form }, error: quantized.error });
       const values = m.stored(name, quantized.values);
       const scales = m.stored(`${name}_scales`, quantized.scales);
+      let isLookedUp = false;
       return {
         rows: values.axes[0]!,
         lookUp: (ids) => {
+          isLookedUp = true;
           const rows = { values: m.gather(values, ids), scales: m.gather(scales, ids) };
           return dequantize(m, rows, form, tensor.shape[1]!);
         },
-        product: (x) => multiply(m, x, { values: m.graph.alias(values), scales }, form),
+        product(x) {
+          const factor = isLookedUp ? m.graph.alias(values) : values;
+          return multiply(m, x, { values: factor, scales }, form);
+        },
       };
     },
   };

@@ -21,10 +21,17 @@ export function floatMatrices(dtype: 'float32' | 'float16'): MatrixForm {
 
     table(m, name, tensor): Table {
       const table = stored(m, name, tensor);
+      let isLookedUp = false;
       return {
         rows: table.axes[0]!,
-        lookUp: (ids) => m.cast(m.gather(table, ids), 'float32'),
-        product: (x) => m.matmulTransposed(x, m.cast(m.graph.alias(table), 'float32')),
+        lookUp(ids) {
+          isLookedUp = true;
+          return m.cast(m.gather(table, ids), 'float32');
+        },
+        product(x) {
+          const factor = isLookedUp ? m.graph.alias(table) : table;
+          return m.matmulTransposed(x, m.cast(factor, 'float32'));
+        },
       };
     },
   };

@@ -128,8 +128,12 @@ const ACTIVATIONS = { gelu: ['gelu', 'gelu_pytorch_tanh'], silu: ['silu', 'swish
 /** The scaling in `rope_parameters`, or else in `rope_scaling`, where `null` says that there is none. */
 function scalingIn(read: FieldReader, rope: Json | undefined): RopeScaling | 'none' | undefined {
   if (!rope && read.json.rope_scaling === null) return 'none';
-  const scaling = rope ?? read.object('rope_scaling');
-  return scaling && readScaling(new FieldReader(scaling, read.label));
+  const scalings = [rope, read.object('rope_scaling')].flatMap((each) =>
+    each ? [readScaling(new FieldReader(each, `${read.label}, rope_scaling,`))] : [],
+  );
+  const [first, other = first] = scalings;
+  if (JSON.stringify(first) === JSON.stringify(other)) return first;
+  throw new InputError(`${read.label} has a rope_scaling that contradicts its rope_parameters.`);
 }
 
 function readScaling(read: FieldReader): RopeScaling | 'none' {

@@ -1,4 +1,4 @@
-/** The transformers that Griffins are compared with: Gemma, Mistral and Llama. */
+/** The transformers that Griffins are compared with: Gemma, Mistral, Llama, and the Griffin paper's own. */
 
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
 import { withPreset } from '../config.js';
@@ -47,6 +47,7 @@ function transformerModel(
     config: publishedConfig(config),
     huggingFaceConfig: huggingFaceConfig(config),
     vocabSize: config.vocabSize,
+    queryHeads: config.numAttentionHeads,
     state: (keyValues) => transformerState(config, keyValues),
     notes,
     ...named,

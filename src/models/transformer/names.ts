@@ -16,7 +16,7 @@ import type { TransformerConfig } from './config.js';
 
 /** Where the embedding and, where it is another matrix, the head's are in the model. */
 export const EMBEDDING = 'embedder.input_embedding';
-export const HEAD = 'lm_head.output_embedding';
+const HEAD = 'lm_head.output_embedding';
 
 /** The layout that a set of tensor names has, if it is a transformer's. */
 export function detectLayout(names: Iterable<string>): SourceLayout | undefined {

@@ -31,7 +31,7 @@ export function huggingFaceConfig(config: TransformerConfig): Record<string, unk
     architectures: [CLASSES[config.modelType]],
     model_type,
     ...rest,
-    ...(config.modelType === 'mistral' && { sliding_window }),
+    ...((config.modelType === 'mistral' || config.slidingWindow > 0) && { sliding_window }),
     attention_bias: false,
     hidden_act: activation,
     ...(config.modelType === 'gemma' && { hidden_activation: activation }),
