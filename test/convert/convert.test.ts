@@ -86,6 +86,7 @@ describe('a model folder', () => {
       logits: 'last',
       parameters: 115_272,
       vocab_size: 512,
+      query_heads: 5,
     });
     assert.equal(state.length, 16);
     assert.deepEqual(state[0], {

@@ -128,8 +128,9 @@ const ACTIVATIONS = { gelu: ['gelu', 'gelu_pytorch_tanh'], silu: ['silu', 'swish
 /** The scaling in `rope_parameters`, or else in `rope_scaling`, where `null` says that there is none. */
 function scalingIn(read: FieldReader, rope: Json | undefined): RopeScaling | 'none' | undefined {
   if (!rope && read.json.rope_scaling === null) return 'none';
-  const scalings = [rope, read.object('rope_scaling')].flatMap((each) =>
-    each ? [readScaling(new FieldReader(each, `${read.label}, rope_scaling,`))] : [],
+  const given = { rope_parameters: rope, rope_scaling: read.object('rope_scaling') };
+  const scalings = Object.entries(given).flatMap(([field, each]) =>
+    each ? [readScaling(new FieldReader(each, `${read.label}: ${field}`))] : [],
   );
   const [first, other = first] = scalings;
   if (JSON.stringify(first) === JSON.stringify(other)) return first;
@@ -148,7 +149,7 @@ function readScaling(read: FieldReader): RopeScaling | 'none' {
   ].map((name) => {
     const value = read.number(name);
     if (value !== undefined && value > 0) return value;
-    throw new InputError(`${read.label} has a llama3 rope scaling whose ${name} is not a number above 0.`);
+    throw new InputError(`${read.label} is a llama3 scaling whose ${name} is not a number above 0.`);
   }) as [number, number, number, number];
   if (high <= low)
     throw new InputError(`${read.label} has a high_freq_factor that is not above low_freq_factor.`);

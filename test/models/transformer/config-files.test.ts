@@ -126,31 +126,48 @@ describe("Hugging Face's config.json", () => {
     [MISTRAL_V01, { hidden_act: 'gelu' }, 'has hidden_act "gelu"; only "silu" or "swish" is supported.'],
     [MISTRAL_V01, { sliding_window: '4096' }, 'has sliding_window "4096"; it must be a number.'],
     [MISTRAL_V01, { tie_word_embeddings: 0 }, 'has tie_word_embeddings 0; it must be true or false.'],
-    [MISTRAL_V01, { rope_parameters: { rope_type: 'yarn', factor: 4 } }, `has rope_type "yarn"; ${ropes}`],
+    [
+      MISTRAL_V01,
+      { rope_parameters: { rope_type: 'yarn', factor: 4 } },
+      `: rope_parameters has rope_type "yarn"; ${ropes}`,
+    ],
     [LLAMA_31, { mlp_bias: true }, 'has mlp_bias true; only false is supported.'],
     [LLAMA_31, { partial_rotary_factor: 0.5 }, 'has partial_rotary_factor 0.5; only 1 is supported.'],
-    [LLAMA_31, { rope_scaling: { type: 'linear', factor: 2 } }, `has type "linear"; ${ropes}`],
-    [LLAMA_31, { rope_scaling: { rope_type: 'dynamic', factor: 2 } }, `has rope_type "dynamic"; ${ropes}`],
+    [LLAMA_31, { rope_scaling: { type: 'linear', factor: 2 } }, `: rope_scaling has type "linear"; ${ropes}`],
+    [
+      LLAMA_31,
+      { rope_scaling: { rope_type: 'dynamic', factor: 2 } },
+      `: rope_scaling has rope_type "dynamic"; ${ropes}`,
+    ],
+    [
+      LLAMA_31,
+      { rope_parameters: { rope_type: 'default' } },
+      'has a rope_scaling that contradicts its rope_parameters.',
+    ],
     [LLAMA_31, { rope_scaling: 'llama3' }, 'has rope_scaling "llama3"; it must be an object.'],
     [
       LLAMA_31,
       { rope_scaling: without(llama3, 'factor') },
-      'has a llama3 rope scaling whose factor is not a number above 0.',
+      ': rope_scaling is a llama3 scaling whose factor is not a number above 0.',
     ],
     [
       LLAMA_31,
       { rope_scaling: { ...llama3, low_freq_factor: 0 } },
-      'has a llama3 rope scaling whose low_freq_factor is not a number above 0.',
+      ': rope_scaling is a llama3 scaling whose low_freq_factor is not a number above 0.',
     ],
     [
       LLAMA_31,
       { rope_scaling: { ...llama3, low_freq_factor: 4 } },
-      'has a high_freq_factor that is not above low_freq_factor.',
+      ': rope_scaling has a high_freq_factor that is not above low_freq_factor.',
     ],
   ];
   for (const [base, change, message] of refused) {
     it(`is refused with ${JSON.stringify(change)}`, () => {
-      fails(() => read({ ...base, ...change }), InputError, `config.json ${message}`);
+      fails(
+        () => read({ ...base, ...change }),
+        InputError,
+        `config.json${message.startsWith(':') ? '' : ' '}${message}`,
+      );
     });
   }
 });
