@@ -42,6 +42,13 @@ export function requireSizes<F extends string>(
   }
 }
 
+/** How many layers some tensors are of, by the numbers that the pattern's group finds in their names; undefined where it finds none. */
+export function countLayers(tensors: ReadonlyMap<string, unknown>, pattern: RegExp): number | undefined {
+  const layers = [...tensors.keys()].flatMap((name) => Number(pattern.exec(name)?.[1] ?? -1));
+  const count = 1 + Math.max(-1, ...layers);
+  return count > 0 ? count : undefined;
+}
+
 /** The values that are there. */
 export function definedOnly<C>(values: { readonly [F in keyof C]?: C[F] | undefined }): Partial<C> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<C>;

@@ -2,7 +2,7 @@
 
 import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
-import { type ConfigSource, definedOnly, FieldReader, fieldName, type Json } from '../config.js';
+import { type ConfigSource, countLayers, definedOnly, FieldReader, fieldName, type Json } from '../config.js';
 import { FIELDS, type MambaConfig } from './config.js';
 
 /** What one source says. */
@@ -99,8 +99,6 @@ export function inferredSource(tensors: ReadonlyMap<string, LazyTensor>): MambaS
   const shape = (name: string) => tensors.get(`blocks.0.mixer.${name}`)?.shape;
   const [vocabSize, hiddenSize] = tensors.get('embedder.input_embedding')?.shape ?? [];
   const [stateSize, intermediateSize] = shape('A_log') ?? [];
-  const layers = [...tensors.keys()].flatMap((name) => Number(/^blocks\.(\d{1,4})\./.exec(name)?.[1] ?? -1));
-  const count = 1 + Math.max(-1, ...layers);
   return {
     label: "the tensors' shapes",
     values: definedOnly<MambaConfig>({
@@ -110,7 +108,7 @@ export function inferredSource(tensors: ReadonlyMap<string, LazyTensor>): MambaS
       stateSize,
       convKernel: shape('conv_1d.w')?.[0],
       timeStepRank: shape('dt_proj.kernel')?.[0],
-      numHiddenLayers: count > 0 ? count : undefined,
+      numHiddenLayers: countLayers(tensors, /^blocks\.(\d{1,4})\./),
     }),
   };
 }

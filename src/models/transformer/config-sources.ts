@@ -2,7 +2,7 @@
 
 import { InputError } from '../../errors.js';
 import type { LazyTensor } from '../../graph/lazy-tensor.js';
-import { type ConfigSource, definedOnly, FieldReader, fieldName, type Json } from '../config.js';
+import { type ConfigSource, countLayers, definedOnly, FieldReader, fieldName, type Json } from '../config.js';
 import type { RopeScaling } from '../layers/rope.js';
 import type { SourceLayout } from '../source-layout.js';
 import {
@@ -206,9 +206,3 @@ const INFERENCES: Readonly<Record<SourceLayout, (tensors: ReadonlyMap<string, La
     };
   },
 };
-
-function countLayers(tensors: ReadonlyMap<string, unknown>, pattern: RegExp): number | undefined {
-  const layers = [...tensors.keys()].flatMap((name) => Number(pattern.exec(name)?.[1] ?? -1));
-  const count = 1 + Math.max(-1, ...layers);
-  return count > 0 ? count : undefined;
-}
