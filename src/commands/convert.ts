@@ -49,7 +49,11 @@ export default class Convert extends BaseCommand<typeof Convert> {
       default: 'auto' as const,
       summary: "Whose tensor names the checkpoint has: DeepMind's JAX or PyTorch, or Hugging Face's.",
     })(),
-    preset: Flags.string({ summary: 'Published model whose config it is.', helpValue: '<name>' }),
+    preset: Flags.string({
+      summary:
+        'Published model whose config it is, such as recurrentgemma-2b or gemma-2b; a wrong name lists them all.',
+      helpValue: '<name>',
+    }),
     'random-weights': integerFlag({
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
