@@ -3,7 +3,7 @@
 
 import { elementCount } from '../../dist/graph/dtype.js';
 import { Engine } from '../../dist/index.js';
-import { stateBytes, usedShape } from '../../dist/models/state-tensor.js';
+import { hasSlots, stateBytes, usedShape } from '../../dist/models/state-tensor.js';
 import { schedule } from '../../dist/runtime/scheduler.js';
 
 const WARM_UP_STEPS = 2;
@@ -92,7 +92,7 @@ async function fillRows() {
   if (context === 0) return;
   await prefill(Math.min(context, REAL_TOKENS));
   const { tensors } = await engine.export(0);
-  for (const tensor of state.filter(({ kind }) => kind !== 'carried')) {
+  for (const tensor of state.filter(hasSlots)) {
     const real = tensors.get(tensor.input);
     const [heads, slots, ...rest] = usedShape(tensor, context);
     const filled = new real.constructor(elementCount([heads, slots, ...rest]));

@@ -63,7 +63,7 @@ async function openRandom(seed: number, options: ModelOptions): Promise<OpenedMo
       hint: `Presets: ${presets.join(', ')}.`,
     });
   }
-  const family = MODEL_FAMILIES.find((each) => each.presets.includes(preset));
+  const family = familyOfPreset(preset);
   if (!family) {
     throw new UsageError(`There is no preset "${preset}".`, { hint: `Presets: ${presets.join(', ')}.` });
   }
@@ -94,10 +94,14 @@ async function openStored(path: string, options: ModelOptions): Promise<OpenedMo
   }
 }
 
+function familyOfPreset(preset: string): ModelFamily | undefined {
+  return MODEL_FAMILIES.find((each) => each.presets.includes(preset));
+}
+
 /** @throws UsageError for a preset that another family has; one that none has is the family's to refuse. */
 function requirePresetOf(family: ModelFamily, preset: string | undefined, path: string): void {
   if (preset === undefined || family.presets.includes(preset)) return;
-  const owner = MODEL_FAMILIES.find((each) => each.presets.includes(preset));
+  const owner = familyOfPreset(preset);
   if (!owner) return;
   throw new UsageError(
     `"${preset}" is a preset of the family ${owner.name}, and ${path} is of the family ${family.name}.`,

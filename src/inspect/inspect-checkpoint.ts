@@ -5,14 +5,13 @@ import { basename, relative, resolve } from 'node:path';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { type OpenedModel, openModel } from '../convert/open-model.js';
 import { InputError, RecgemmaError, UsageError } from '../errors.js';
-import { tensorBytes, totalElements } from '../graph/dtype.js';
-import type { LazyTensor } from '../graph/lazy-tensor.js';
+import { totalElements } from '../graph/dtype.js';
 import { MODEL_FAMILIES } from '../models/families.js';
 import { findTokenizer } from '../tokenizer/find.js';
 import type { InspectRequest } from './inspect.js';
-import type { InspectReport, TensorSummary } from './report.js';
+import type { InspectReport } from './report.js';
 import { stateSizes } from './state-sizes.js';
-import { inNaturalOrder, summariseTokenizer, summariseWeights } from './summaries.js';
+import { inNaturalOrder, listTensors, summariseTokenizer, summariseWeights } from './summaries.js';
 
 /** @throws InputError where there is no checkpoint or it is damaged, or where what the user said of it cannot be. */
 export async function inspectCheckpoint(path: string, request: InspectRequest): Promise<InspectReport> {
@@ -95,15 +94,6 @@ function toProblem(error: unknown): RecgemmaError {
 
 function sentences({ message, hint }: RecgemmaError): string[] {
   return [hint === undefined ? message : `${message} ${hint}`];
-}
-
-function listTensors(tensors: ReadonlyMap<string, LazyTensor>): TensorSummary[] {
-  return [...tensors].map(([name, { dtype, shape }]) => ({
-    name,
-    dtype,
-    shape,
-    bytes: tensorBytes(dtype, shape),
-  }));
 }
 
 async function listFiles(path: string, files: readonly string[]): Promise<{ name: string; bytes: number }[]> {

@@ -4,12 +4,12 @@ import { buildGraph } from '../convert/build-graph.js';
 import { openModel } from '../convert/open-model.js';
 import { settleStorage } from '../convert/storage.js';
 import { UsageError } from '../errors.js';
-import { tensorBytes, totalElements } from '../graph/dtype.js';
+import { totalElements } from '../graph/dtype.js';
 import { PRECISIONS, type Precision } from '../quantize/precision.js';
 import type { InspectRequest } from './inspect.js';
 import type { InspectReport } from './report.js';
 import { stateSizes } from './state-sizes.js';
-import { inNaturalOrder, summariseWeights } from './summaries.js';
+import { inNaturalOrder, listTensors, summariseWeights } from './summaries.js';
 
 /** What stands before the name of a preset where a path could stand. */
 const SCHEME = 'preset:';
@@ -44,9 +44,7 @@ export async function inspectPreset(
   const { model, name } = opened;
   const storage = settleStorage({ precision });
   const { graph } = buildGraph(model, storage, name);
-  const weights = [...graph.weights].map(([weight, { dtype, shape }]) => {
-    return { name: weight, dtype, shape, bytes: tensorBytes(dtype, shape) };
-  });
+  const weights = listTensors(graph.weights);
   return {
     path,
     kind: 'preset',

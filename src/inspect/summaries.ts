@@ -1,11 +1,22 @@
 /** Short accounts of tensors, of quantized matrices and of a tokenizer. */
 
 import type { DType } from '../graph/dtype.js';
-import { elementCount } from '../graph/dtype.js';
+import { elementCount, tensorBytes } from '../graph/dtype.js';
+import type { LazyTensor } from '../graph/lazy-tensor.js';
 import type { Manifest } from '../manifest.js';
 import type { TokenizerFiles } from '../tokenizer/find.js';
 import { openTokenizerFiles } from '../tokenizer/open.js';
 import type { MatrixSummary, TensorSummary, TokenizerSummary, WeightSummary } from './report.js';
+
+/** What there is to say of each tensor, by name. */
+export function listTensors(tensors: ReadonlyMap<string, LazyTensor>): TensorSummary[] {
+  return [...tensors].map(([name, { dtype, shape }]) => ({
+    name,
+    dtype,
+    shape,
+    bytes: tensorBytes(dtype, shape),
+  }));
+}
 
 /** Adds tensors up by dtype, the largest sum first. */
 export function summariseWeights(tensors: readonly TensorSummary[]): WeightSummary[] {

@@ -77,6 +77,11 @@ export class BatchState {
     return this.#tensors.reduce((sum, { data }) => sum + data.byteLength, 0);
   }
 
+  /** How many slots there are to look at after so many tokens: a ring's have an end. */
+  slotsAfter(numTokens: number): number {
+    return Math.min(numTokens, this.#limit);
+  }
+
   /** Tokens that a row has seen. */
   numTokens(row: number): number {
     return this.#numTokens[row] ?? 0;
@@ -215,8 +220,7 @@ export class BatchState {
     const limit = slotLimit(each.tensor);
     const count = fresh.length / unit;
     for (let t = Math.max(0, count - limit); t < count; ) {
-      const position = this.numTokens(row) + t;
-      const slot = position < limit ? position : position % limit;
+      const slot = (this.numTokens(row) + t) % limit;
       const run = Math.min(count - t, limit - slot);
       target.set(fresh.subarray(t * unit, (t + run) * unit), slot * unit);
       t += run;
@@ -246,7 +250,7 @@ export class BatchState {
   }
 
   #slotsFor(numTokens: number): number {
-    const needed = Math.min(numTokens, this.#limit);
+    const needed = this.slotsAfter(numTokens);
     let slots = this.#slots;
     while (slots < needed && slots < SLOT_BLOCK) slots *= 2;
     if (slots < needed) slots = SLOT_BLOCK * Math.ceil(needed / SLOT_BLOCK);

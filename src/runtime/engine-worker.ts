@@ -2,7 +2,6 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { UnavailableError } from '../errors.js';
-import { hasSlots, slotLimit } from '../models/state-tensor.js';
 import { BatchState } from './batch-state.js';
 import {
   CLOSE,
@@ -28,9 +27,7 @@ async function main(): Promise<void> {
       const { firstRow, tokens } = request;
       const numTokens = Math.max(...tokens.map((row, i) => state.numTokens(firstRow + i) + row.length));
       const time = Math.max(...tokens.map((row) => row.length));
-      // A ring's slots have an end, and a call never has scores of more.
-      const slots = Math.min(numTokens, Math.max(0, ...setup.state.filter(hasSlots).map(slotLimit)));
-      const callBytes = scoreBytes(tokens.length, time, setup.queryHeads, slots);
+      const callBytes = scoreBytes(tokens.length, time, setup.queryHeads, state.slotsAfter(numTokens));
       // A call of nothing is refused by forward itself.
       if (time > 0) await requireStateRoom(state, { rows: firstRow + tokens.length, numTokens, callBytes });
       return forward(session, onnxruntime.Tensor, state, request);

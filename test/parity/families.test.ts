@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { generate } from '../../src/runtime/generate.js';
+import { tokenId } from '../../src/tokenizer/tokenizer.js';
 import { compareWithModel } from '../../src/verify/compare-models.js';
 import { CheckList } from '../../src/verify/report.js';
 import { verifyModel } from '../../src/verify/verify.js';
-import { gather } from '../support/gather.js';
 import { convertGolden, loadEngine, missing } from '../support/goldens.js';
+import { continueGreedily } from '../support/greedy.js';
 import { assertClose } from '../support/numbers.js';
 
 /** One golden of each way in which state is kept, besides Griffin's own (precisions.test.ts). */
@@ -56,16 +56,10 @@ describe('every family', { concurrency: 1 }, () => {
       it(`writes the same text alone and among others in ${precision}: ${golden}`, { skip }, async () => {
         const engine = await loadEngine(await convertGolden(golden, { precision }));
         // Short and long, so that some are fed while others draw, and beyond Mistral's window and the first slots.
-        const requests = [3, 90, 1, 17, 70, 5, 31].map((length, i) => ({
-          id: String(i),
-          promptIds: Array.from({ length }, (_, t) => ((i + 3) * 7919 * (t + 1)) % 500) as never,
-        }));
-        const continued = async (batch: number) => {
-          const how = { temperature: 0, seed: 0, maxTokens: 24, batch };
-          const events = await gather(generate(engine, requests, how));
-          const results = events.filter((event) => event.kind === 'result');
-          return results.sort((a, b) => a.index - b.index);
-        };
+        const prompts = [3, 90, 1, 17, 70, 5, 31].map((length, i) =>
+          Array.from({ length }, (_, t) => tokenId(((i + 3) * 7919 * (t + 1)) % 500)),
+        );
+        const continued = (batch: number) => continueGreedily(engine, prompts, { batch, maxTokens: 24 });
         const alone = await continued(1);
         for (const batch of [2, 3, 7]) {
           for (const [i, { tokenIds, logprobs }] of (await continued(batch)).entries()) {

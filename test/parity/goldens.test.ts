@@ -4,12 +4,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RowState } from '../../src/runtime/batch-state.js';
 import type { Engine } from '../../src/runtime/engine.js';
-import { type GenerateRequest, generate, type ResultEvent } from '../../src/runtime/generate.js';
 import { score } from '../../src/runtime/score.js';
-import type { TokenId } from '../../src/tokenizer/tokenizer.js';
 import { logitsAt, splitRows } from '../support/forwarding.js';
 import { gather } from '../support/gather.js';
 import { type Golden, type GoldenPrompt, goldenEngine, loadGolden, missing } from '../support/goldens.js';
+import { continueGreedily } from '../support/greedy.js';
 import { assertClose } from '../support/numbers.js';
 
 /** Expected outputs, and a checkpoint with exactly their weights. */
@@ -83,7 +82,7 @@ for (const { expected, checkpoint } of MODELS) {
       const results = await continueGreedily(
         engine,
         golden.prompts.map(({ tokens }) => tokens),
-        1,
+        { batch: 1, maxTokens: 32 },
       );
       for (const [i, { greedy, name }] of golden.prompts.entries()) {
         assert.deepEqual(results[i]!.tokenIds, greedy.tokens, name);
@@ -94,7 +93,7 @@ for (const { expected, checkpoint } of MODELS) {
     it('continues the rows of a ragged batch as if each were alone', async () => {
       const { golden, engine } = await setUp();
       const { prompts, continuations } = golden.ragged_batch;
-      const results = await continueGreedily(engine, prompts, prompts.length);
+      const results = await continueGreedily(engine, prompts, { batch: prompts.length, maxTokens: 32 });
       for (const [i, { tokens, logprobs }] of continuations.entries()) {
         assert.deepEqual(results[i]!.tokenIds, tokens, `row ${i}`);
         assertClose(results[i]!.logprobs, logprobs, LOGPROB_TOLERANCE, `row ${i}`);
@@ -181,7 +180,7 @@ describe('the window of Hugging Face', () => {
       const rows = await logitsAt(engine, tokens, positions);
       const wanted = splitRows(golden.arrays.get(logits)!, positions.length);
       for (const [i, row] of rows.entries()) assertClose(row, wanted[i]!, LOGIT_TOLERANCE, name);
-      const [result] = await continueGreedily(engine, [tokens], 1);
+      const [result] = await continueGreedily(engine, [tokens], { batch: 1, maxTokens: 32 });
       assert.deepEqual(result!.tokenIds, greedy.tokens, name);
     }
   });
@@ -192,19 +191,6 @@ function assertState(actual: RowState, expected: RowState, what: string): void {
   for (const [input, values] of expected.tensors) {
     assertClose(actual.tensors.get(input)!, values, SAME_TOLERANCE, `${what}, ${input}`);
   }
-}
-
-async function continueGreedily(
-  engine: Engine,
-  prompts: readonly (readonly TokenId[])[],
-  batch: number,
-): Promise<ResultEvent[]> {
-  const requests = prompts.map((promptIds, i): GenerateRequest => ({ id: String(i), promptIds }));
-  const events = generate(engine, requests, { temperature: 0, maxTokens: 32, seed: 0, batch });
-  const results: ResultEvent[] = [];
-  for await (const event of events) if (event.kind === 'result') results[Number(event.id)] = event;
-  assert.equal(results.length, prompts.length);
-  return results;
 }
 
 /** Compares row 0 with the recorded state: recurrent and convolution state as they are, rings by the positions in their slots. */

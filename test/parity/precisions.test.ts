@@ -7,7 +7,6 @@ import { describe, it } from 'node:test';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { convert } from '../../src/convert/convert.js';
 import { MANIFEST_FILE, type Manifest, readModelFolder } from '../../src/manifest.js';
-import { generate } from '../../src/runtime/generate.js';
 import { score } from '../../src/runtime/score.js';
 import { STATE_ARRAYS } from '../../src/runtime/state-arrays.js';
 import type { TokenId } from '../../src/tokenizer/tokenizer.js';
@@ -18,6 +17,7 @@ import { type FactbookModel, factbookModel, factbookOptions, heldOutText } from 
 import { logitsAt, splitRows } from '../support/forwarding.js';
 import { gather } from '../support/gather.js';
 import { temporaryFolder } from '../support/goldens.js';
+import { continueGreedily } from '../support/greedy.js';
 import { assertClose } from '../support/numbers.js';
 
 const ONE_THREAD = { threads: 1 } as const;
@@ -179,13 +179,8 @@ describe('greedy text', { concurrency: 1 }, () => {
           heldOutText().slice(0, 300),
           'Introduction',
         ];
-        const requests = prompts.map((text, i) => ({ id: String(i), promptIds: tokenizer.encode(text) }));
-        const continued = async (batch: number) => {
-          const how = { temperature: 0, seed: 0, maxTokens: 24, batch };
-          const events = await gather(generate(engine, requests, how));
-          const results = events.filter((event) => event.kind === 'result');
-          return results.sort((a, b) => a.index - b.index);
-        };
+        const ids = prompts.map((text) => tokenizer.encode(text));
+        const continued = (batch: number) => continueGreedily(engine, ids, { batch, maxTokens: 24 });
         const alone = await continued(1);
         for (const batch of [3, 4]) {
           for (const [i, { tokenIds, logprobs }] of (await continued(batch)).entries()) {

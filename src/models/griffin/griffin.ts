@@ -5,7 +5,7 @@ import type { Scope } from '../../graph/scope.js';
 import type { BuildOptions } from '../family.js';
 import { attention, attentionContext } from '../layers/attention.js';
 import { convState } from '../layers/conv1d.js';
-import { embed, roundToBfloat16 } from '../layers/embedding.js';
+import { embed, roundToBfloat16, tokenTable } from '../layers/embedding.js';
 import { outputHead } from '../layers/head.js';
 import { KEY_VALUE_FORMS, type KeyValuePrecision } from '../layers/key-values.js';
 import { declareState } from '../layers/model-state.js';
@@ -35,11 +35,9 @@ export function buildGriffin(m: Scope, config: GriffinConfig, { logits, keyValue
     : undefined;
 
   const heads = { width, numHeads: config.numHeads, kvHeads: 1, headDim: headDim(config), outputBias: true };
-  const embedder = m.at('embedder');
-  const embedding = embedder.tensor('input_embedding', [vocabSize, width]);
-  const table = m.matrices.table(embedder, 'input_embedding', embedding);
+  const table = tokenTable(m, 'embedder', 'input_embedding', [vocabSize, width]);
   const scale = config.embeddingsScaleBySqrtDim ? roundToBfloat16(Math.sqrt(width)) : 1;
-  let x = embed(embedder, table, sequence.ids, scale);
+  let x = embed(m.at('embedder'), table, sequence.ids, scale);
 
   const mlp = { width, expandedWidth: config.mlpExpandedWidth, activation: 'gelu', bias: true } as const;
   const blocks = { norm: NORM, mlp };

@@ -4,6 +4,12 @@ import type { Value } from '../../graph/graph.js';
 import type { Table } from '../../graph/matrix-form.js';
 import type { Scope } from '../../graph/scope.js';
 
+/** The matrix `[vocab, width]` at `m.at(place)`, to look tokens up in, to give logits by, or both. */
+export function tokenTable(m: Scope, place: string, name: string, shape: readonly [number, number]): Table {
+  const at = m.at(place);
+  return m.matrices.table(at, name, at.tensor(name, shape));
+}
+
 /** Rows of `table` for `ids` `[tokens]`, times `scale`: `[tokens, width]`. */
 export function embed(m: Scope, table: Table, ids: Value, scale: number): Value {
   const rows = table.lookUp(ids);

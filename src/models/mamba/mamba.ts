@@ -4,7 +4,7 @@ import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
 import type { BuildOptions } from '../family.js';
 import { conv1d, convState } from '../layers/conv1d.js';
-import { embed } from '../layers/embedding.js';
+import { embed, tokenTable } from '../layers/embedding.js';
 import { outputHead } from '../layers/head.js';
 import { dense, linear } from '../layers/linear.js';
 import { declareState, type LayerState } from '../layers/model-state.js';
@@ -22,13 +22,8 @@ export function buildMamba(m: Scope, config: MambaConfig, { logits }: Pick<Build
   const steps = m.unsqueeze(m.cast(sequence.valid, 'float32'), 2);
   const norm = { epsilon: config.layerNormEpsilon, fromOne: false };
 
-  const embedder = m.at('embedder');
-  const table = m.matrices.table(
-    embedder,
-    'input_embedding',
-    embedder.tensor('input_embedding', [vocabSize, width]),
-  );
-  let x = embed(embedder, table, sequence.ids, 1);
+  const table = tokenTable(m, 'embedder', 'input_embedding', [vocabSize, width]);
+  let x = embed(m.at('embedder'), table, sequence.ids, 1);
   for (let layer = 0; layer < config.numHiddenLayers; layer++) {
     const block = m.at(`blocks.${layer}`);
     const normed = rmsNorm(block, 'pre_norm', x, norm);

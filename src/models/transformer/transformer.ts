@@ -4,7 +4,7 @@ import type { Value } from '../../graph/graph.js';
 import type { Scope } from '../../graph/scope.js';
 import type { BuildOptions } from '../family.js';
 import { attention, attentionContext } from '../layers/attention.js';
-import { embed } from '../layers/embedding.js';
+import { embed, tokenTable } from '../layers/embedding.js';
 import { outputHead } from '../layers/head.js';
 import { KEY_VALUE_FORMS, type KeyValuePrecision } from '../layers/key-values.js';
 import { declareState } from '../layers/model-state.js';
@@ -34,7 +34,7 @@ export function buildTransformer(
     keyValues,
   });
 
-  const table = outputTable(m, 'embedder', 'input_embedding', [vocabSize, width]);
+  const table = tokenTable(m, 'embedder', 'input_embedding', [vocabSize, width]);
   let x = embed(m.at('embedder'), table, sequence.ids, scalesEmbeddings ? Math.sqrt(width) : 1);
 
   const heads = {
@@ -53,18 +53,13 @@ export function buildTransformer(
   }
   const head = config.tieWordEmbeddings
     ? table
-    : outputTable(m, 'lm_head', 'output_embedding', [vocabSize, width]);
+    : tokenTable(m, 'lm_head', 'output_embedding', [vocabSize, width]);
   outputHead(m.at('head'), x, sequence, {
     table: head,
     softCap: 0,
     form: logits,
     norm: (rows: Value) => rmsNorm(m, 'final_norm', rows, norm),
   });
-}
-
-function outputTable(m: Scope, place: string, name: string, shape: readonly [number, number]) {
-  const at = m.at(place);
-  return m.matrices.table(at, name, at.tensor(name, shape));
 }
 
 /** Keys that a query sees before itself; undefined for all. Hugging Face's window counts the query's own key. */
